@@ -1,0 +1,3 @@
+"""Causal models over quantized latents."""
+
+__version__ = "0.1.0"
