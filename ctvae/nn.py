@@ -1,0 +1,227 @@
+"""Networks: the image encoder that reads slots, and the decoder that draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ctvae.errors import ShapeError
+
+__all__ = ["ImageEncoder", "SlotDecoder", "check_images", "recompute_batch_norm"]
+
+IMAGE_STEP = 8
+"""Images are halved three times, so their side must be a multiple of this."""
+
+
+def check_images(
+    images: Tensor, *, channels: int, size: int, name: str = "images"
+) -> Float[Tensor, "batch channels size size"]:
+    """Checks a batch of images and brings it to floats in [0, 1].
+
+    Args:
+        images: ``(batch, channels, size, size)``, floats in [0, 1] or uint8 in 0..255.
+        channels: The channels the model was made for.
+        size: The side in pixels the model was made for.
+        name: What to call the argument in a message.
+
+    Returns:
+        The images as floats in [0, 1].
+
+    Raises:
+        ShapeError: When shape or dtype differ, or a value is not finite or outside [0, 1].
+
+    Example:
+        >>> check_images(torch.full((1, 1, 8, 8), 255, dtype=torch.uint8), channels=1, size=8).max()
+        tensor(1.)
+    """
+    if not isinstance(images, Tensor):
+        msg = f"{name} must be a tensor (batch, {channels}, {size}, {size}), got {type(images)}"
+        raise ShapeError(msg)
+    if images.ndim != 4 or tuple(images.shape[1:]) != (channels, size, size):
+        msg = (
+            f"{name} must be (batch, {channels}, {size}, {size}), got {tuple(images.shape)}; "
+            "this model was made for that size and number of channels"
+        )
+        raise ShapeError(msg)
+    if images.dtype == torch.uint8:
+        return images.float() / 255
+    if not images.is_floating_point():
+        msg = f"{name} must be uint8 or floating point, got {images.dtype}"
+        raise ShapeError(msg)
+    images = images.float()
+    if not bool(torch.isfinite(images).all()):
+        msg = f"{name} hold NaN or infinite pixels"
+        raise ShapeError(msg)
+    if images.numel() and (float(images.min()) < 0 or float(images.max()) > 1):
+        low, high = float(images.min()), float(images.max())
+        msg = f"{name} must lie in [0, 1], got {low:g} to {high:g}; divide by 255?"
+        raise ShapeError(msg)
+    return images
+
+
+class ImageEncoder(nn.Module):
+    """Reads a vector from an image through three views: coarse grid, global mean, global maximum.
+
+    The pooled views see *what* is in the picture wherever it stands, the grid sees *where*; with
+    the grid alone, small factors such as scale are read poorly from few images.
+
+    Args:
+        channels: Image channels.
+        size: Image side in pixels, a multiple of 8.
+        outputs: The length of the vector.
+
+    Raises:
+        ShapeError: When ``size`` is no positive multiple of 8.
+
+    Example:
+        >>> ImageEncoder(1, 32, 5)(torch.rand(2, 1, 32, 32)).shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(self, channels: int, size: int, outputs: int) -> None:
+        super().__init__()
+        check_size(size)
+        self.trunk = nn.Sequential(
+            nn.Conv2d(channels, 24, 5, stride=2, padding=2),
+            nn.BatchNorm2d(24),
+            nn.ReLU(),
+            nn.Conv2d(24, 48, 3, stride=2, padding=1),
+            nn.BatchNorm2d(48),
+            nn.ReLU(),
+            nn.Conv2d(48, 64, 3, padding=1),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+        )
+        self.grid = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(64, 16, 1), nn.ReLU(), nn.Flatten())
+        self.head = nn.Sequential(
+            nn.Linear(16 * (size // IMAGE_STEP) ** 2 + 128, 128), nn.BatchNorm1d(128), nn.ReLU()
+        )
+        self.out = nn.Linear(128, outputs)
+
+    def forward(
+        self, images: Float[Tensor, "batch channels size size"]
+    ) -> Float[Tensor, "batch outputs"]:
+        """Reads a batch.
+
+        Args:
+            images: Floats in [0, 1].
+
+        Returns:
+            One vector per image.
+        """
+        features = self.trunk(images)
+        views = [self.grid(features), features.mean((2, 3)), features.amax((2, 3))]
+        return self.out(self.head(torch.cat(views, 1)))
+
+
+class SlotDecoder(nn.Module):
+    """Draws an image from codes and, where there is one, a spare vector.
+
+    Args:
+        cardinalities: The number of codes of each slot.
+        channels: Image channels.
+        size: Image side in pixels, a multiple of 8.
+        spare: The length of the spare vector; 0 for none.
+        width: The embedding width of a code.
+
+    Raises:
+        ShapeError: When ``size`` is no positive multiple of 8.
+
+    Example:
+        >>> SlotDecoder([3, 8], 1, 32)(torch.tensor([[2, 5]])).shape
+        torch.Size([1, 1, 32, 32])
+    """
+
+    offsets: Tensor
+
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        channels: int,
+        size: int,
+        *,
+        spare: int = 0,
+        width: int = 16,
+    ) -> None:
+        super().__init__()
+        check_size(size)
+        self.start = size // IMAGE_STEP
+        offsets = torch.tensor([0, *cardinalities]).cumsum(0)
+        self.register_buffer("offsets", offsets[:-1], persistent=False)
+        self.embedding = nn.Embedding(int(offsets[-1]), width)
+        nn.init.normal_(self.embedding.weight, std=0.5)
+        self.dense = nn.Sequential(
+            nn.Linear(len(cardinalities) * width + spare, 256),
+            nn.ReLU(),
+            nn.Linear(256, 64 * self.start**2),
+            nn.ReLU(),
+        )
+        self.paint = nn.Sequential(
+            nn.ConvTranspose2d(64, 48, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(48, 24, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(24, channels, 4, stride=2, padding=1),
+        )
+
+    def forward(
+        self, codes: Int[Tensor, "batch slots"], spare: Float[Tensor, "batch spare"] | None = None
+    ) -> Float[Tensor, "batch channels size size"]:
+        """Draws a batch.
+
+        Args:
+            codes: One row of codes per image.
+            spare: One spare vector per image, where the decoder was made with one.
+
+        Returns:
+            Pixel logits; ``sigmoid`` of them lies in [0, 1].
+        """
+        parts = self.embedding(codes + self.offsets).flatten(1)
+        if spare is not None:
+            parts = torch.cat([parts, spare], 1)
+        hidden = self.dense(parts).unflatten(1, (64, self.start, self.start))
+        return self.paint(hidden)
+
+
+def check_size(size: int) -> None:
+    """Refuses an image side that the networks cannot halve three times.
+
+    Args:
+        size: The side in pixels.
+
+    Raises:
+        ShapeError: When it is no positive multiple of 8.
+    """
+    if size < IMAGE_STEP or size % IMAGE_STEP:
+        msg = f"the image side must be a positive multiple of {IMAGE_STEP}, got {size}"
+        raise ShapeError(msg)
+
+
+@torch.no_grad()
+def recompute_batch_norm(
+    module: nn.Module, images: Float[Tensor, "batch ..."], *, chunk: int = 430
+) -> None:
+    """Replaces the running statistics of every batch normalisation by those of the images.
+
+    Afterwards evaluation mode means what training meant, with no moving average of older weights.
+
+    Args:
+        module: A module over images; left in evaluation mode.
+        images: What the statistics are taken over, in the form ``module`` takes.
+        chunk: Images per pass; the chunks' statistics are averaged.
+    """
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+    module.train()
+    for part in images.split(chunk):
+        if len(part) > 1:
+            module(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    module.eval()

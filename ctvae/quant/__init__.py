@@ -1,0 +1,17 @@
+"""Quantizers: features to integer codes, one codebook per slot."""
+
+from ctvae.quant.base import Quantized, Quantizer, perplexity
+from ctvae.quant.modes import Modes, find_modes, lloyd
+from ctvae.quant.scalar import ScalarBins
+from ctvae.quant.vector import SlotVQ
+
+__all__ = [
+    "Modes",
+    "Quantized",
+    "Quantizer",
+    "ScalarBins",
+    "SlotVQ",
+    "find_modes",
+    "lloyd",
+    "perplexity",
+]
