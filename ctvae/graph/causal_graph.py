@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import chain
-from typing import TypeAlias
-
-import numpy as np
-from jaxtyping import Int8
 
 from ctvae.errors import GraphError, did_you_mean
 from ctvae.graph import equivalence
+from ctvae.graph.interchange import Interchange
+from ctvae.graph.marks import Edge, Marks, check_marks, is_pair, sort_topologically, sorted_pair
 
 __all__ = ["CausalGraph", "Edge", "GraphKind"]
-
-Edge: TypeAlias = tuple[str, str]
 
 SHOWN_EDGES = 16
 
@@ -38,7 +33,7 @@ class GraphKind(Enum):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CausalGraph:
+class CausalGraph(Interchange):
     """An immutable causal graph over named nodes.
 
     Two graphs are equal when they have the same nodes and the same edges; the order of the nodes
@@ -73,29 +68,9 @@ class CausalGraph:
     bidirected: frozenset[Edge] = frozenset()
 
     def __post_init__(self) -> None:
-        if isinstance(self.nodes, str):
-            msg = f"nodes must be a sequence of names, got the text {self.nodes!r}"
-            raise GraphError(msg)
-        nodes = tuple(self.nodes)
-        _check_nodes(nodes)
-        known = frozenset(nodes)
-        directed = frozenset(_check_edge(e, known, "->", nodes) for e in self.directed)
-        undirected = frozenset(_sorted(_check_edge(e, known, "-", nodes)) for e in self.undirected)
-        bidirected = frozenset(
-            _sorted(_check_edge(e, known, "<->", nodes)) for e in self.bidirected
-        )
-        for field, value in (
-            ("nodes", nodes),
-            ("directed", directed),
-            ("undirected", undirected),
-            ("bidirected", bidirected),
-        ):
+        marks = check_marks(self.nodes, self.directed, self.undirected, self.bidirected)
+        for field, value in zip(Marks._fields, marks, strict=True):
             object.__setattr__(self, field, value)
-        self._check_marks()
-        cycle = self._find_cycle()
-        if cycle:
-            msg = "the directed edges form a cycle: " + " -> ".join(cycle)
-            raise GraphError(msg)
 
     @classmethod
     def from_edges(
@@ -122,80 +97,10 @@ class CausalGraph:
         """
         lists = [list(directed), list(undirected), list(bidirected)]
         if nodes is None:
-            pairs = [edge for edge in chain.from_iterable(lists) if _is_pair(edge)]
+            pairs = [edge for edge in chain.from_iterable(lists) if is_pair(edge)]
             nodes = dict.fromkeys(chain.from_iterable(pairs))
         names = nodes if isinstance(nodes, str) else tuple(nodes)
         return cls(names, *lists)  # type: ignore[arg-type]  # checked and frozen on construction
-
-    @classmethod
-    def from_numpy(
-        cls, matrix: Int8[np.ndarray, "nodes nodes"], nodes: Sequence[str] | None = None
-    ) -> CausalGraph:
-        """Reads an adjacency matrix: ``A[i, j] = 1`` is ``i -> j``, ones both ways ``i - j``.
-
-        Args:
-            matrix: ``(nodes, nodes)`` zeros and ones (booleans, integers or floats).
-            nodes: The names; ``None`` gives ``slot0, slot1, ...``.
-
-        Returns:
-            The graph.
-
-        Raises:
-            GraphError: When the matrix is not square, or holds other values.
-
-        Example:
-            >>> CausalGraph.from_numpy(np.array([[0, 1], [0, 0]]), nodes=["a", "b"])
-            CausalGraph(DAG on a, b: a -> b)
-        """
-        array = np.asarray(matrix)
-        if array.ndim != 2 or array.shape[0] != array.shape[1]:
-            msg = f"an adjacency matrix is (nodes, nodes), got shape {array.shape}"
-            raise GraphError(msg)
-        if not np.isin(array, (0, 1)).all():
-            bad = array[~np.isin(array, (0, 1))].flat[0]
-            msg = (
-                f"an adjacency matrix holds 0 and 1, got {bad}; threshold probabilities first, "
-                "and read causal-learn's endpoint codes with from_causallearn"
-            )
-            raise GraphError(msg)
-        names = [f"slot{k}" for k in range(len(array))] if nodes is None else list(nodes)
-        if len(names) != len(array):
-            msg = f"{len(array)} columns need as many names, got {len(names)}"
-            raise GraphError(msg)
-        there = array.astype(bool)
-        pairs = [(int(i), int(j)) for i, j in np.argwhere(there)]
-        return cls.from_edges(
-            directed=[(names[i], names[j]) for i, j in pairs if not there[j, i] or i == j],
-            undirected=[(names[i], names[j]) for i, j in pairs if there[j, i] and i < j],
-            nodes=names,
-        )
-
-    def to_numpy(self) -> Int8[np.ndarray, "nodes nodes"]:
-        """Gives the adjacency matrix: ``A[i, j] = 1`` is ``i -> j``, ones both ways ``i - j``.
-
-        Returns:
-            ``(nodes, nodes)`` int8, rows and columns in node order.
-
-        Raises:
-            GraphError: When there are bidirected edges, for which the matrix has no mark.
-
-        Example:
-            >>> CausalGraph.from_edges([("a", "b")]).to_numpy().tolist()
-            [[0, 1], [0, 0]]
-        """
-        if self.bidirected:
-            msg = (
-                "an adjacency matrix has no mark for bidirected edges; use to_networkx, to_json "
-                "or to_causallearn"
-            )
-            raise GraphError(msg)
-        matrix = np.zeros((len(self.nodes), len(self.nodes)), dtype=np.int8)
-        for a, b in self.directed:
-            matrix[self._position[a], self._position[b]] = 1
-        for a, b in self.undirected:
-            matrix[self._position[a], self._position[b]] = 1
-            matrix[self._position[b], self._position[a]] = 1
-        return matrix
 
     @cached_property
     def kind(self) -> GraphKind:
@@ -243,7 +148,7 @@ class CausalGraph:
             The nodes ``b`` with ``name - b``, in node order.
         """
         self._check_name(name)
-        return tuple(b for b in self.nodes if _sorted((name, b)) in self.undirected)
+        return tuple(b for b in self.nodes if sorted_pair(name, b) in self.undirected)
 
     def ancestors(self, names: str | Iterable[str]) -> frozenset[str]:
         """Gives all direct and indirect causes, along directed edges.
@@ -283,12 +188,12 @@ class CausalGraph:
         """
         self._check_name(a)
         self._check_name(b)
-        return _sorted((a, b)) in self.skeleton
+        return sorted_pair(a, b) in self.skeleton
 
     @cached_property
     def skeleton(self) -> frozenset[Edge]:
         """The adjacent pairs, marks forgotten, each once with its names sorted."""
-        return frozenset(_sorted(e) for e in self.directed) | self.undirected | self.bidirected
+        return frozenset(sorted_pair(*e) for e in self.directed) | self.undirected | self.bidirected
 
     def topological_order(self) -> tuple[str, ...]:
         """Orders the nodes so that causes come before effects; node order breaks ties.
@@ -312,7 +217,7 @@ class CausalGraph:
                 "take one member of the class with consistent_extension()"
             )
             raise GraphError(msg)
-        return self._order
+        return sort_topologically(self.nodes, self.directed)
 
     def cpdag(self) -> CausalGraph:
         """Gives the graph of all DAGs that share this graph's conditional independences.
@@ -404,9 +309,9 @@ class CausalGraph:
         return hash(self._value)
 
     def __repr__(self) -> str:
-        edges = [f"{a} -> {b}" for a, b in self._in_order(self.directed)]
-        edges += [f"{a} - {b}" for a, b in self._in_order(self.undirected)]
-        edges += [f"{a} <-> {b}" for a, b in self._in_order(self.bidirected)]
+        edges = [f"{a} -> {b}" for a, b in self.marks.in_order(self.directed)]
+        edges += [f"{a} - {b}" for a, b in self.marks.in_order(self.undirected)]
+        edges += [f"{a} <-> {b}" for a, b in self.marks.in_order(self.bidirected)]
         more = len(edges) - SHOWN_EDGES
         shown = edges[:SHOWN_EDGES] + ([f"... {more} more"] if more > 0 else [])
         names = list(self.nodes[:SHOWN_EDGES])
@@ -437,58 +342,10 @@ class CausalGraph:
             ends[a].append(b)
         return {name: tuple(sorted(e, key=self._position.__getitem__)) for name, e in ends.items()}
 
-    def _in_order(self, edges: Iterable[Edge]) -> list[Edge]:
-        return sorted(edges, key=lambda edge: (self._position[edge[0]], self._position[edge[1]]))
-
-    @cached_property
-    def _order(self) -> tuple[str, ...]:
-        """Kahn's algorithm on the directed part; shorter than the node list on a cycle."""
-        waiting = {name: len(parents) for name, parents in self._parents.items()}
-        ready = [self._position[name] for name, count in waiting.items() if not count]
-        heapq.heapify(ready)
-        order: list[str] = []
-        while ready:
-            name = self.nodes[heapq.heappop(ready)]
-            order.append(name)
-            for child in self._children[name]:
-                waiting[child] -= 1
-                if not waiting[child]:
-                    heapq.heappush(ready, self._position[child])
-        return tuple(order)
-
-    def _find_cycle(self) -> list[str]:
-        # the names along one directed cycle, the first repeated at the end; empty where none is
-        left = set(self.nodes) - set(self._order)
-        if not left:
-            return []
-        path = [next(name for name in self.nodes if name in left)]
-        while path[-1] not in path[:-1]:
-            path.append(next(p for p in self._parents[path[-1]] if p in left))
-        cycle = path[path.index(path[-1]) :][::-1]
-        start = min(range(len(cycle) - 1), key=lambda k: self._position[cycle[k]])
-        return cycle[start:-1] + cycle[: start + 1]
-
-    def _check_marks(self) -> None:
-        for a, b in sorted(self.directed):
-            if (b, a) in self.directed:
-                msg = (
-                    f"{a} -> {b} and {b} -> {a} form a 2-cycle; write undirected=[({a!r}, {b!r})] "
-                    "where the direction is open, bidirected where a hidden cause acts"
-                )
-                raise GraphError(msg)
-        twice = {_sorted(e) for e in self.directed} & self.undirected
-        twice |= self.bidirected & self.undirected
-        if twice:
-            a, b = min(twice)
-            msg = f"the pair {a}, {b} carries an undirected edge and another mark; keep one"
-            raise GraphError(msg)
-        if self.bidirected and self.undirected:
-            msg = (
-                f"undirected ({' - '.join(min(self.undirected))}) and bidirected "
-                f"({' <-> '.join(min(self.bidirected))}) edges do not mix: an ADMG has no "
-                "undirected edges"
-            )
-            raise GraphError(msg)
+    @property
+    def marks(self) -> Marks:
+        """The plain edge lists."""
+        return Marks(self.nodes, self.directed, self.undirected, self.bidirected)
 
     def _check_name(self, name: str) -> str:
         if name not in self._position:
@@ -509,43 +366,3 @@ class CausalGraph:
             found.update(fresh)
             queue.extend(fresh)
         return frozenset(found - set(start))
-
-
-def _sorted(edge: Edge) -> Edge:
-    a, b = edge
-    return (a, b) if a <= b else (b, a)
-
-
-def _is_pair(edge: object) -> bool:
-    return (
-        isinstance(edge, Sequence)
-        and not isinstance(edge, str)
-        and len(edge) == 2
-        and all(isinstance(end, str) for end in edge)
-    )
-
-
-def _check_nodes(nodes: tuple[str, ...]) -> None:
-    for name in nodes:
-        if not isinstance(name, str) or not name:
-            msg = f"a node's name must be a non-empty text, got {name!r}"
-            raise GraphError(msg)
-    if len(set(nodes)) != len(nodes):
-        twice = next(name for name in nodes if nodes.count(name) > 1)
-        msg = f"node {twice!r} appears twice; names must be unique"
-        raise GraphError(msg)
-
-
-def _check_edge(edge: Edge, known: frozenset[str], mark: str, nodes: tuple[str, ...]) -> Edge:
-    if not _is_pair(edge):
-        msg = f"an edge is a pair of names such as ('shape', 'hue'), got {edge!r}"
-        raise GraphError(msg)
-    a, b = edge
-    for name in (a, b):
-        if name not in known:
-            msg = f"edge {a} {mark} {b}: node {name!r} is not among the nodes ({', '.join(nodes)})"
-            raise GraphError(msg + did_you_mean(name, nodes))
-    if a == b:
-        msg = f"edge {a} {mark} {b} is a self loop; no variable causes itself here"
-        raise GraphError(msg)
-    return a, b

@@ -1,0 +1,158 @@
+"""How a graph enters and leaves: the conversion and drawing methods of ``CausalGraph``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from jaxtyping import Int8
+
+from ctvae.graph import formats
+from ctvae.graph.marks import Edge, Marks
+from ctvae.plotting import BIDIRECTED, DIRECTED, UNDIRECTED, DrawnEdge, draw_graph, to_svg
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from matplotlib.figure import Figure
+
+__all__ = ["Interchange"]
+
+
+class Interchange(ABC):
+    """What any graph can do that is built from edge lists and can show them."""
+
+    @abstractmethod
+    def __init__(
+        self,
+        nodes: tuple[str, ...],
+        directed: frozenset[Edge] = frozenset(),
+        undirected: frozenset[Edge] = frozenset(),
+        bidirected: frozenset[Edge] = frozenset(),
+    ) -> None: ...
+
+    @property
+    @abstractmethod
+    def marks(self) -> Marks:
+        """The plain edge lists."""
+
+    @classmethod
+    def from_numpy(
+        cls, matrix: Int8[np.ndarray, "nodes nodes"], nodes: Sequence[str] | None = None
+    ) -> Self:
+        """Reads an adjacency matrix: ``A[i, j] = 1`` is ``i -> j``, ones both ways ``i - j``.
+
+        Args:
+            matrix: ``(nodes, nodes)`` zeros and ones (booleans, integers or floats).
+            nodes: The names; ``None`` gives ``slot0, slot1, ...``.
+
+        Returns:
+            The graph. A matrix that is not square or holds other values is a ``GraphError``.
+
+        Example:
+            >>> from ctvae.graph import CausalGraph
+            >>> CausalGraph.from_numpy(np.array([[0, 1], [0, 0]]), nodes=["a", "b"])
+            CausalGraph(DAG on a, b: a -> b)
+        """
+        return cls(*formats.from_matrix(matrix, nodes))
+
+    def to_numpy(self) -> Int8[np.ndarray, "nodes nodes"]:
+        """Gives the adjacency matrix: ``A[i, j] = 1`` is ``i -> j``, ones both ways ``i - j``.
+
+        Returns:
+            ``(nodes, nodes)`` int8, rows and columns in node order. Bidirected edges, for which
+            the matrix has no mark, are a ``GraphError``.
+        """
+        return formats.to_matrix(self.marks)
+
+    @classmethod
+    def from_networkx(cls, graph: nx.Graph) -> Self:
+        """Reads a networkx graph.
+
+        Args:
+            graph: A ``Graph`` (all edges undirected), or a directed graph in which edges both
+                ways are one undirected edge unless their ``mark`` attribute says otherwise.
+                Node labels become texts.
+
+        Returns:
+            The graph.
+        """
+        return cls(*formats.from_networkx(graph))
+
+    def to_networkx(self) -> nx.DiGraph | nx.MultiDiGraph:
+        """Makes a networkx graph whose edges carry a ``mark`` attribute.
+
+        Returns:
+            A ``DiGraph`` in which an undirected edge stands both ways; a ``MultiDiGraph`` when
+            there are bidirected edges, each of which stands both ways.
+        """
+        return formats.to_networkx(self.marks)
+
+    @classmethod
+    def from_causallearn(cls, graph: object, nodes: Sequence[str] | None = None) -> Self:
+        """Reads a graph of causal-learn.
+
+        Args:
+            graph: A ``GeneralGraph``, the object that its ``pc`` returns, or the bare endpoint
+                matrix (``i -> j`` is ``G[i, j] = -1`` and ``G[j, i] = 1``).
+            nodes: The names; ``None`` keeps the graph's own (``X1, X2, ...`` for a matrix).
+
+        Returns:
+            The graph. Circle marks, which belong to a PAG, are a ``GraphError``.
+        """
+        graph = getattr(graph, "G", graph)
+        if nodes is None and hasattr(graph, "get_node_names"):
+            nodes = graph.get_node_names()
+        return cls(*formats.from_endpoints(np.asarray(getattr(graph, "graph", graph)), nodes))
+
+    def to_causallearn(self) -> Any:  # noqa: ANN401  # an untyped package, loaded at use
+        """Makes causal-learn's graph object.
+
+        Returns:
+            A ``causallearn.graph.GeneralGraph`` with the same nodes and edges.
+        """
+        return formats.to_causallearn(self.marks)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads JSON written by ``to_json``.
+
+        Args:
+            text: The JSON; anything else is a ``FormatError``.
+
+        Returns:
+            The graph, nodes in the same order.
+        """
+        return cls(*formats.from_json(text))
+
+    def to_json(self) -> str:
+        """Writes JSON: nodes and lists of pairs, in node order.
+
+        Returns:
+            One line.
+        """
+        return formats.to_json(self.marks)
+
+    def to_dot(self) -> str:
+        """Writes Graphviz' DOT language.
+
+        Returns:
+            One ``digraph``; undirected edges have ``dir=none``, bidirected ``dir=both``.
+        """
+        return formats.to_dot(self.marks)
+
+    def plot(self) -> Figure:
+        """Draws the graph in layers, causes above effects.
+
+        Returns:
+            A matplotlib figure; save it with ``figure.savefig("graph.pdf")``.
+        """
+        marks = self.marks
+        edges = [DrawnEdge(a, b, DIRECTED) for a, b in marks.in_order(marks.directed)]
+        edges += [DrawnEdge(a, b, UNDIRECTED) for a, b in marks.in_order(marks.undirected)]
+        edges += [DrawnEdge(a, b, BIDIRECTED) for a, b in marks.in_order(marks.bidirected)]
+        return draw_graph(marks.nodes, edges)
+
+    def _repr_html_(self) -> str:
+        return to_svg(self.plot())
