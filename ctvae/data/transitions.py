@@ -1,0 +1,277 @@
+"""Transition pairs (before, action, after) from any set of images with known factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ctvae.counting import joint_index
+from ctvae.data.images import ImageSet
+from ctvae.errors import DataError, ShapeError, UnknownActionError
+from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
+from ctvae.regimes import Regime
+
+__all__ = ["PairRule", "SetTo", "StepBy", "Transitions", "transition_pairs"]
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Pairs of images of one unit, before and after a labelled action.
+
+    Pairs point into a pool of images, so that an image in many pairs is held once. They are edits
+    (one factor replaced, all else held): fit for learning slots and actions, unfit as independent
+    rows for discovery.
+
+    Attributes:
+        images: The pool ``(n, channels, height, width)``, uint8 or floats in [0, 1].
+        before: ``(pairs,)`` rows of the pool.
+        action: ``(pairs,)`` in ``[0, actions)``.
+        after: ``(pairs,)`` rows of the pool.
+        actions: What the labels mean.
+        regime: ``EDIT``, or ``COUNTERFACTUAL`` where descendants respond.
+
+    Raises:
+        DataError: When there is no pair, or every pair has one and the same action.
+        ShapeError: When the parts do not fit together.
+        UnknownActionError: When a label lies outside the set of actions.
+    """
+
+    images: Tensor
+    before: Int[Tensor, " pairs"]
+    action: Int[Tensor, " pairs"]
+    after: Int[Tensor, " pairs"]
+    actions: tuple[Action, ...]
+    regime: Regime = Regime.EDIT
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.before), len(self.action), len(self.after)}
+        if len(lengths) != 1 or self.images.ndim != 4:
+            msg = (
+                f"before, action and after must have one length, got {len(self.before)}, "
+                f"{len(self.action)}, {len(self.after)}; images (n, channels, height, width), "
+                f"got {tuple(self.images.shape)}"
+            )
+            raise ShapeError(msg)
+        if len(self.before) == 0:
+            msg = "there are no pairs: no two images differ in exactly one of the factors moved"
+            raise DataError(msg)
+        wrong = (self.action < 0) | (self.action >= len(self.actions))
+        if bool(wrong.any()):
+            msg = (
+                f"action id {int(self.action[wrong][0])} is outside the set of "
+                f"{len(self.actions)} actions (ids 0..{len(self.actions) - 1})"
+            )
+            raise UnknownActionError(msg)
+        if len(self.actions) < 2 or int(self.action.max()) == int(self.action.min()):
+            msg = "all pairs have one and the same action; telling actions apart needs at least two"
+            raise DataError(msg)
+
+    def __len__(self) -> int:
+        return len(self.before)
+
+    def __repr__(self) -> str:
+        return (
+            f"Transitions({len(self)} pairs of {len(self.images)} images, "
+            f"{len(self.actions)} actions, {self.regime.value})"
+        )
+
+    @classmethod
+    def from_arrays(
+        cls, before: Tensor, action: Tensor, after: Tensor, actions: Sequence[Action]
+    ) -> Transitions:
+        """Makes pairs from two stacks of images.
+
+        Args:
+            before: ``(pairs, channels, height, width)``.
+            action: ``(pairs,)`` in ``[0, actions)``.
+            after: ``(pairs, channels, height, width)``.
+            actions: What the labels mean.
+
+        Returns:
+            The pairs.
+
+        Raises:
+            ShapeError: When the two stacks differ in shape.
+        """
+        if before.shape != after.shape:
+            msg = f"before {tuple(before.shape)} and after {tuple(after.shape)} differ in shape"
+            raise ShapeError(msg)
+        rows = torch.arange(len(before))
+        images = torch.cat([before, after])
+        return cls(images, rows, action.long(), rows + len(before), tuple(actions))
+
+    def subset(self, rows: Int[Tensor, " rows"]) -> Transitions:
+        """Takes some of the pairs.
+
+        Args:
+            rows: Pair numbers.
+
+        Returns:
+            New transitions over the same pool.
+        """
+        return Transitions(
+            self.images,
+            self.before[rows],
+            self.action[rows],
+            self.after[rows],
+            self.actions,
+            self.regime,
+        )
+
+    def used_images(self) -> Int[Tensor, " used"]:
+        """Lists the images that occur in a pair.
+
+        Returns:
+            Rows of the pool, increasing.
+        """
+        return torch.unique(torch.cat([self.before, self.after]))
+
+
+class PairRule(Protocol):
+    """Which pairs of values of one factor are joined by which action."""
+
+    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
+        """Lists the actions.
+
+        Args:
+            names: The factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            The actions; ``target`` counts the factors moved.
+        """
+
+    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Lists the value changes of one factor.
+
+        Args:
+            factor: Which of the factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            Triples (value before, value after, action).
+        """
+
+
+@dataclass(frozen=True)
+class StepBy:
+    """Actions +1 and -1 on every factor, without wrap; action = factor + factors * (decrease)."""
+
+    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
+        """Lists two actions per factor.
+
+        Args:
+            names: The factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            All increases, then all decreases.
+        """
+        del cardinalities
+        up = [ShiftAction(f"{name} +1", k, 1) for k, name in enumerate(names)]
+        down = [ShiftAction(f"{name} -1", k, -1) for k, name in enumerate(names)]
+        return (*up, *down)
+
+    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Lists neighbouring values, both ways.
+
+        Args:
+            factor: Which of the factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            Triples (value before, value after, action).
+        """
+        edges = range(cardinalities[factor] - 1)
+        up = [(v, v + 1, factor) for v in edges]
+        down = [(v + 1, v, factor + len(cardinalities)) for v in edges]
+        return up + down
+
+
+@dataclass(frozen=True)
+class SetTo:
+    """One action per factor and value: set the factor to the value, from any other value."""
+
+    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
+        """Lists one action per factor and value.
+
+        Args:
+            names: The factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            The actions, factor by factor.
+        """
+        return tuple(
+            SetAction(f"{name} = {v}", k, v)
+            for k, (name, size) in enumerate(zip(names, cardinalities, strict=True))
+            for v in range(size)
+        )
+
+    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Lists every change of value.
+
+        Args:
+            factor: Which of the factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            Triples (value before, value after, action).
+        """
+        first = sum(cardinalities[:factor])
+        values = range(cardinalities[factor])
+        return [(u, v, first + v) for u in values for v in values if u != v]
+
+
+def transition_pairs(
+    images: ImageSet, rule: PairRule, *, rows: Int[Tensor, " rows"] | None = None
+) -> Transitions:
+    """Finds every pair of images that differ in exactly one moved factor, as the rule says.
+
+    Both images of a pair lie in ``rows``, so that pairs of an image-disjoint split share no image.
+
+    Args:
+        images: Images with known factors, no two of them with equal factors.
+        rule: Which changes count, and as which action.
+        rows: The images that may be used; all of them where ``None``.
+
+    Returns:
+        The pairs, over the whole pool of images.
+
+    Raises:
+        DataError: When two images have equal factors, or no pair exists.
+
+    Example:
+        >>> from ctvae.data import mini_sprites
+        >>> len(transition_pairs(mini_sprites(), StepBy()))
+        21760
+
+    Cost: O(steps * n log n) for ``steps`` value changes of all factors.
+    """
+    space = images.space
+    chosen = torch.arange(len(images)) if rows is None else rows
+    factors = images.factors[chosen]
+    keys, order = joint_index(factors, space.cardinalities).sort()
+    if bool((keys.diff() == 0).any()):
+        msg = "two images have equal factors; add a factor that tells them apart (a scene number)"
+        raise DataError(msg)
+    names, sizes = images.moved.names, images.moved.cardinalities
+    parts: list[Tensor] = []
+    for k, name in enumerate(names):
+        column = space.index(name)
+        for start, end, action in rule.steps(k, sizes):
+            source = (factors[:, column] == start).nonzero()[:, 0]
+            wanted = factors[source].clone()
+            wanted[:, column] = end
+            wanted_keys = joint_index(wanted, space.cardinalities)
+            place = torch.searchsorted(keys, wanted_keys).clamp(max=len(keys) - 1)
+            found = keys[place] == wanted_keys
+            before, after = chosen[source[found]], chosen[order[place[found]]]
+            parts.append(torch.stack([before, torch.full_like(before, action), after]))
+    before, action, after = torch.cat(parts, 1) if parts else torch.empty(3, 0).long()
+    return Transitions(images.images, before, action, after, rule.actions(names, sizes))

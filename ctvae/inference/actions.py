@@ -1,0 +1,214 @@
+"""Action retrieval: which actions led from one unit's codes to another's, by Bayes' rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ctvae.errors import ShapeError
+from ctvae.mechanisms.actions import Action
+from ctvae.mechanisms.transition import TransitionProgram
+
+__all__ = ["ActionPosterior", "action_posterior"]
+
+CHUNK_CELLS = 2**24
+"""Soft codes are scored in chunks of at most so many numbers, to bound memory."""
+
+
+@dataclass(frozen=True)
+class ActionPosterior:
+    """The posterior over action sequences, one row per pair.
+
+    Attributes:
+        probs: ``(batch, sequences)``, rows sum to one.
+        log_evidence: ``(batch,)`` nats: the log-probability of the codes after given those before,
+            all actions summed out. A pair far below the usual is explained by no known action.
+        sequences: ``(sequences, length)`` action indices.
+        actions: What the indices mean.
+    """
+
+    probs: Float[Tensor, "batch sequences"]
+    log_evidence: Float[Tensor, " batch"]
+    sequences: Int[Tensor, "sequences length"]
+    actions: tuple[Action, ...]
+    _signature: Int[Tensor, "batch sequences"] = field(repr=False)
+
+    def __repr__(self) -> str:
+        batch, count = self.probs.shape
+        return f"ActionPosterior({batch} pairs, {count} sequences of {self.sequences.shape[1]})"
+
+    @property
+    def mode(self) -> Int[Tensor, "batch length"]:
+        """The most probable sequence of each pair (the first of equals)."""
+        return self.sequences[self.probs.argmax(1)]
+
+    @property
+    def equivalence_class(self) -> Int[Tensor, "batch sequences"]:
+        """For each pair, the first sequence that does the same from its codes as this one.
+
+        Sequences of one class (no-ops, commuting orders, two ways to one place) cannot be told
+        apart by any pair that starts at these codes.
+        """
+        count = self.probs.shape[1]
+        order = torch.arange(count, device=self.probs.device)
+        signature, place = self._signature.sort(1, stable=True)
+        starts = torch.ones_like(signature, dtype=torch.bool)
+        starts[:, 1:] = signature[:, 1:] != signature[:, :-1]
+        position = torch.where(starts, order, torch.zeros_like(order)).cummax(1).values
+        first = place.gather(1, position)
+        return torch.empty_like(first).scatter(1, place, first)
+
+    def entropy(self) -> Float[Tensor, " batch"]:
+        r"""Measures what remains unknown: :math:`-\sum_s p_s \log p_s`.
+
+        Returns:
+            Nats, between 0 and ``log(sequences)``.
+        """
+        return torch.special.entr(self.probs).sum(1)
+
+    def log_prob(self, sequence: Int[Tensor, "batch length"]) -> Float[Tensor, " batch"]:
+        """Gives the log-probability of one sequence per pair.
+
+        Args:
+            sequence: Action indices, ``(batch, length)`` or ``(batch,)`` for single actions.
+
+        Returns:
+            Nats.
+        """
+        return self.probs.gather(1, self._number(sequence)[:, None])[:, 0].log()
+
+    def same_class(self, sequence: Int[Tensor, "batch length"]) -> Tensor:
+        """Tells whether the mode does the same as a given sequence.
+
+        Args:
+            sequence: Action indices, ``(batch, length)`` or ``(batch,)`` for single actions.
+
+        Returns:
+            ``(batch,)`` booleans: accuracy up to equivalence is their mean.
+        """
+        given = self._signature.gather(1, self._number(sequence)[:, None])
+        mode = self._signature.gather(1, self.probs.argmax(1, keepdim=True))
+        return (given == mode)[:, 0]
+
+    def _number(self, sequence: Tensor) -> Tensor:
+        steps = sequence[:, None] if sequence.ndim == 1 else sequence
+        if steps.shape != (len(self.probs), self.sequences.shape[1]):
+            expected = (len(self.probs), self.sequences.shape[1])
+            msg = f"a sequence per pair has shape {expected}, got {tuple(sequence.shape)}"
+            raise ShapeError(msg)
+        number = torch.zeros(len(steps), dtype=torch.long, device=steps.device)
+        for column in steps.unbind(1):
+            number = number * len(self.actions) + column
+        return number
+
+
+def action_posterior(
+    program: TransitionProgram,
+    before: Tensor,
+    after: Tensor,
+    *,
+    length: int = 1,
+    prior: Tensor | None = None,
+) -> ActionPosterior:
+    r"""Infers the action sequence between codes, exactly and for all sequences at once.
+
+    .. math::
+        p(s \mid z, z') \propto p(s) \prod_k q_k^\top T_{s,k} q'_k
+
+    with :math:`T_{s,k}` the product of the kernels of the sequence's actions, and :math:`q, q'`
+    one-hot for known codes. Deterministic.
+
+    Args:
+        program: The law of transitions.
+        before: Codes ``(batch, slots)``, or their probabilities ``(batch, slots, codes)``.
+        after: The same for the codes after.
+        length: The number of actions, at least 1; codes in between are summed out.
+        prior: p(action) ``(actions,)``, taken as independent along a sequence, or
+            p(sequence given z) ``(batch, sequences)``; uniform where ``None``.
+
+    Returns:
+        The posterior.
+
+    Raises:
+        ShapeError: When shapes differ, or the prior is no probability vector.
+
+    Source: Bayes' rule. Cost: O(batch * slots * sequences) for codes; times ``codes^2`` for
+    probabilities.
+    """
+    if before.shape != after.shape or before.ndim not in {2, 3}:
+        msg = f"before {tuple(before.shape)} and after {tuple(after.shape)} must match"
+        raise ShapeError(msg)
+    sequences = program.sequences(length)
+    if before.ndim == 2:
+        likelihood = _score_codes(program, before, after, length)
+        hard = before
+    else:
+        likelihood = _score_probs(program, before, after, length)
+        hard = before.argmax(-1)
+    joint = likelihood + _log_prior(prior, program, sequences, len(before)).to(likelihood)
+    evidence = joint.logsumexp(1)
+    return ActionPosterior(
+        (joint - evidence[:, None]).exp(),
+        evidence,
+        sequences,
+        program.actions,
+        _signatures(program, hard, length),
+    )
+
+
+def _score_codes(program: TransitionProgram, before: Tensor, after: Tensor, length: int) -> Tensor:
+    table = program.packed_log(length)
+    codes = max(program.cardinalities)
+    slot = torch.arange(before.shape[1], device=before.device)
+    cells = (slot * codes + before) * codes + after
+    return torch.nn.functional.embedding_bag(cells, table, mode="sum")
+
+
+def _score_probs(program: TransitionProgram, before: Tensor, after: Tensor, length: int) -> Tensor:
+    kernels = program.kernels_of(length)
+    count, slots, codes, _ = kernels.shape
+    chunk = max(1, CHUNK_CELLS // (count * slots * codes))
+    parts = []
+    for q, r in zip(before.double().split(chunk), after.double().split(chunk), strict=True):
+        reached = torch.einsum("bku,skuv->bskv", q, kernels)
+        met = torch.einsum("bskv,bkv->bsk", reached, r)
+        parts.append(met.clamp(min=1e-300).log().sum(-1))
+    return torch.cat(parts)
+
+
+def _log_prior(
+    prior: Tensor | None, program: TransitionProgram, sequences: Tensor, batch: int
+) -> Tensor:
+    count, actions = len(sequences), len(program.actions)
+    if prior is None:
+        return torch.full((count,), -torch.tensor(float(count)).log().item())
+    if prior.shape not in {(actions,), (batch, count)}:
+        msg = f"a prior is ({actions},) or ({batch}, {count}), got {tuple(prior.shape)}"
+        raise ShapeError(msg)
+    prior = prior.double()
+    if bool((prior < 0).any()) or bool(((prior.sum(-1) - 1).abs() > 1e-4).any()):
+        msg = "a prior must be non-negative and sum to one"
+        raise ShapeError(msg)
+    if prior.ndim == 1:
+        return prior.log().to(sequences.device)[sequences].sum(-1)
+    return prior.log()
+
+
+def _signatures(program: TransitionProgram, codes: Tensor, length: int) -> Tensor:
+    """A hash per pair and sequence, equal where all slots' kernel rows are of one class."""
+    # Sums of random 62-bit numbers: two different classes collide with probability below 1e-15.
+    classes = program.row_classes(length)  # sequences, slots, codes
+    generator = torch.Generator().manual_seed(0)
+    width = int(classes.max()) + 1
+    shape = (classes.shape[1], width)
+    numbers = torch.randint(0, 2**62, shape, generator=generator).to(classes.device)
+    slot = torch.arange(classes.shape[1], device=classes.device)
+    hashed = numbers[slot[None, :, None], classes]  # sequences, slots, codes
+    table = hashed.permute(1, 2, 0).contiguous()  # slots, codes, sequences
+    total = torch.zeros(len(codes), classes.shape[0], dtype=torch.long, device=codes.device)
+    for k in range(classes.shape[1]):
+        total = total + table[k][codes[:, k]]
+    return total

@@ -1,0 +1,139 @@
+"""What edits and worlds of a CTVAE give: pictures beside their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ctvae.errors import InterventionError
+from ctvae.randomness import Seed, spawn
+
+if TYPE_CHECKING:
+    from ctvae.models.ctvae import CTVAE
+    from ctvae.scm import SCM
+    from ctvae.slots import SlotKey
+
+__all__ = ["Edit", "Pictures", "World"]
+
+
+class Pictures(NamedTuple):
+    """Images and the codes they were drawn from.
+
+    Attributes:
+        images: ``(*batch, channels, size, size)`` in [0, 1].
+        codes: ``(*batch, slots)``.
+    """
+
+    images: Float[Tensor, "*batch channels size size"]
+    codes: Int[Tensor, "*batch slots"]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Slots replaced in given images, all others held.
+
+    Attributes:
+        model: The model.
+        values: Column to code ``()`` or codes ``(batch,)``.
+    """
+
+    model: CTVAE
+    values: Mapping[int, Tensor]
+
+    def __repr__(self) -> str:
+        names = self.model.slots.names
+        return "Edit(" + ", ".join(names[column] for column in self.values) + ")"
+
+    def codes(self, codes: Int[Tensor, "batch slots"]) -> Int[Tensor, "batch slots"]:
+        """Replaces codes.
+
+        Args:
+            codes: Codes of the images.
+
+        Returns:
+            New codes; all columns but the edited ones are equal.
+
+        Raises:
+            InterventionError: When codes per row do not match the number of rows.
+        """
+        edited = self.model.slots.check_codes(codes).clone()
+        for column, value in self.values.items():
+            if value.ndim and len(value) != len(edited):
+                name = self.model.slots.names[column]
+                msg = f"{len(value)} values of slot {name!r} for {len(edited)} images"
+                raise InterventionError(msg)
+            edited[:, column] = value.to(edited.device)
+        return edited
+
+    def generate(self, images: Tensor) -> Pictures:
+        """Draws the images as they would be with the slots replaced.
+
+        What no slot holds (pose, background) is kept from the image where the model has a spare
+        vector.
+
+        Args:
+            images: ``(batch, channels, size, size)``.
+
+        Returns:
+            Images and codes, one per image given.
+        """
+        codes = self.codes(self.model.encode(images))
+        return Pictures(self.model.decode(codes, spare=self.model.encode_spare(images)), codes)
+
+
+@dataclass(frozen=True)
+class World:
+    """A CTVAE whose slots follow an intervened law.
+
+    Attributes:
+        model: The model.
+        scm: The law over its slots in this world.
+    """
+
+    model: CTVAE
+    scm: SCM
+
+    def __repr__(self) -> str:
+        return f"World({self.scm!r})"
+
+    def do(
+        self,
+        interventions: Mapping[SlotKey, Any] | None = None,
+        *,
+        slot: SlotKey | None = None,
+        value: int | Tensor | None = None,
+    ) -> World:
+        """Intervenes further; a slot done again takes the later value.
+
+        Args:
+            interventions: Slot to code or intervention.
+            slot: One slot, instead of a mapping.
+            value: Its code.
+
+        Returns:
+            A new world.
+        """
+        return World(self.model, self.scm.do(interventions, slot=slot, value=value))
+
+    def sample(self, num_samples: int, *, seed: Seed = None) -> Pictures:
+        """Draws pictures from the interventional law.
+
+        With equal seeds, slots that the intervention does not reach are equal in every world.
+
+        Args:
+            num_samples: How many.
+            seed: For codes and spare vectors.
+
+        Returns:
+            Images and codes, ``(num_samples, ...)``, or ``(num_samples, batch, ...)`` where values
+            were given per row.
+        """
+        for_codes, for_spare = spawn(seed, 2)
+        codes = self.scm.sample(num_samples, seed=for_codes)
+        count = codes[..., 0].numel()
+        spare = self.model.draw_spare(count, for_spare)
+        return Pictures(self.model.decode(codes, spare=spare), codes)

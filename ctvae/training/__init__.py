@@ -1,0 +1,18 @@
+"""Training: ``fit`` and its settings."""
+
+from ctvae.training.checks import Alarm, TrainingStatus
+from ctvae.training.config import CodebookStage, DecoderStage, TrainingConfig, WarmUpStage
+from ctvae.training.fit import History, fit
+from ctvae.training.loop import Progress
+
+__all__ = [
+    "Alarm",
+    "CodebookStage",
+    "DecoderStage",
+    "History",
+    "Progress",
+    "TrainingConfig",
+    "TrainingStatus",
+    "WarmUpStage",
+    "fit",
+]

@@ -1,0 +1,82 @@
+"""Settings of training: one object per stage, each with only the fields it uses."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ctvae.config import Settings
+
+__all__ = ["CodebookStage", "DecoderStage", "TrainingConfig", "WarmUpStage"]
+
+
+class WarmUpStage(Settings):
+    """The continuous two-slice model that teaches the encoder its slots.
+
+    Attributes:
+        steps: Optimizer steps.
+        pairs_per_step: Pairs in a batch, drawn at random.
+        learning_rate: Of the encoder, at its peak.
+        likelihood_weight: The weight of the mean score of the true action.
+        displacement_weight: The weight of the mean log displacement of each slot (shift actions).
+        matching_steps: Steps with free shifts before inverse actions are matched; used only where
+            targets are to be learned.
+        matching_slots: Scalars of the encoder in that phase.
+    """
+
+    steps: int = Field(1100, ge=1)
+    pairs_per_step: int = Field(75, ge=2)
+    learning_rate: float = Field(2e-3, gt=0)
+    likelihood_weight: float = Field(0.2, ge=0)
+    displacement_weight: float = Field(0.1, ge=0)
+    matching_steps: int = Field(500, ge=1)
+    matching_slots: int = Field(8, ge=1)
+
+
+class CodebookStage(Settings):
+    """Codes at the modes of each slot, and the tables counted over them.
+
+    Attributes:
+        bandwidth: Of the density of a slot, in units of the spacing of its values.
+        prominence: The least prominence of a mode, as a share of the highest density.
+        max_codes: At most so many codes in a slot.
+        smoothing: Prior counts tried for the tables; the best on validation pairs is kept.
+    """
+
+    bandwidth: float = Field(0.18, gt=0)
+    prominence: float = Field(0.04, gt=0, lt=1)
+    max_codes: int = Field(32, ge=2)
+    smoothing: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+class DecoderStage(Settings):
+    """The decoder, trained on frozen codes.
+
+    Attributes:
+        steps: Optimizer steps.
+        images_per_step: Images in a batch.
+        learning_rate: At its peak.
+    """
+
+    steps: int = Field(3000, ge=1)
+    images_per_step: int = Field(64, ge=2)
+    learning_rate: float = Field(4e-3, gt=0)
+
+
+class TrainingConfig(Settings):
+    """Settings of ``fit``.
+
+    Attributes:
+        seed: For batches and fresh weights.
+        device: ``auto`` takes an accelerator where there is one; otherwise ``cpu``, ``cuda``, ...
+        warm_up: The first stage.
+        codebook: The second stage.
+        decoder: The third stage.
+        checkpoint_every: Steps between checkpoints, where ``fit`` is given a folder for them.
+    """
+
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+    warm_up: WarmUpStage = WarmUpStage()
+    codebook: CodebookStage = CodebookStage()
+    decoder: DecoderStage = DecoderStage()
+    checkpoint_every: int = Field(250, ge=1)
