@@ -1,0 +1,288 @@
+"""Learning a graph from codes: the one call, its result, and what a method must offer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ctvae.errors import DataError, GraphError, RegimeError, ShapeError, did_you_mean
+from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.marks import Edge
+from ctvae.randomness import Seed
+from ctvae.regimes import Regime, Samples
+from ctvae.slots import Slot, SlotKey, SlotSpace
+
+__all__ = [
+    "DiscoveryMethod",
+    "DiscoveryResult",
+    "DiscoveryStatus",
+    "EdgeEvidence",
+    "learn_graph",
+    "observational_rows",
+]
+
+
+class DiscoveryStatus(Enum):
+    """How a search ended; the text says what to do next."""
+
+    DONE = "the search ended and its graph is of the kind that the method promises"
+    EQUIVALENT_GRAPHS = (
+        "other DAGs explain these rows equally well, so some directions are arbitrary: read "
+        "edge_probabilities, compare .graph.cpdag(), or intervene on more slots"
+    )
+    INVALID_CPDAG = (
+        "colliders contradict each other, so no DAG has this graph as its CPDAG: use more rows or "
+        "a smaller alpha, or a score-based method such as GES"
+    )
+    FEW_ROWS_PER_CELL = (
+        "edges were removed by tests with fewer than 5 rows per table cell, which cannot see a "
+        "dependence: merge codes, use more rows, or limit max_conditioning"
+    )
+
+    @property
+    def advice(self) -> str:
+        """What the status means and what to do next."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class EdgeEvidence:
+    """What a method found out about one ordered pair of slots.
+
+    Attributes:
+        source: The first slot.
+        target: The second slot.
+        mark: ``"->"``, ``"<-"``, ``"-"``, or ``"none"`` as in the graph.
+        probability: The posterior probability of ``source -> target``, or ``None``.
+        score_gain: Log Bayes factor in nats of ``source`` as a further parent of ``target``
+            given its other parents in the graph; positive speaks for the edge. ``None`` where
+            the method scores nothing.
+        p_value: The largest p-value among the tests of this pair, or ``None``.
+        separating_set: The slots conditioned on in that test, or ``None``.
+    """
+
+    source: str
+    target: str
+    mark: str
+    probability: float | None = None
+    score_gain: float | None = None
+    p_value: float | None = None
+    separating_set: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        between = {"none": "no edge to"}.get(self.mark, self.mark)
+        parts = []
+        if self.probability is not None:
+            parts.append(f"P({self.source} -> {self.target}) = {self.probability:.3f}")
+        if self.score_gain is not None:
+            parts.append(f"score gain {self.score_gain:+.2f} nats")
+        if self.p_value is not None:
+            given = ", ".join(self.separating_set or ()) or "nothing"
+            parts.append(f"largest p-value {self.p_value:.2g}, given {given}")
+        return f"{self.source} {between} {self.target}: " + ("; ".join(parts) or "no evidence kept")
+
+
+class DiscoveryMethod(Protocol):
+    """What ``learn_graph`` asks of a method: an object that holds only its own settings."""
+
+    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+        """Learns a graph over the slots of some rows.
+
+        Args:
+            samples: Rows of independent units.
+            seed: The seed of a method that draws; ignored by the others.
+
+        Returns:
+            The graph with its evidence.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DiscoveryResult:
+    """A learned graph and why it looks as it does.
+
+    Attributes:
+        graph: The graph over the slots, nodes in slot order.
+        status: How the search ended; ``status.advice`` says what to do next.
+        method: The method with its settings.
+        rows_used: How many rows the method looked at.
+        cpu_seconds: Processor time of the search.
+        edge_probabilities: ``(slots, slots)`` float64, ``[i, j]`` the posterior probability of
+            ``i -> j``; ``None`` where the method gives no posterior.
+        edge_evidence: Evidence by ordered pair of names; read it with ``evidence``.
+    """
+
+    graph: CausalGraph
+    status: DiscoveryStatus
+    method: DiscoveryMethod
+    rows_used: int
+    cpu_seconds: float
+    edge_probabilities: Float[Tensor, "slots slots"] | None = None
+    edge_evidence: Mapping[Edge, EdgeEvidence] = field(default_factory=dict, repr=False)
+
+    def evidence(self, i: SlotKey, j: SlotKey) -> EdgeEvidence:
+        """Says why there is, or is no, edge between two slots.
+
+        Args:
+            i: A slot, by name or column.
+            j: Another slot.
+
+        Returns:
+            What the method found out about ``i -> j``.
+        """
+        source, target = self._name(i), self._name(j)
+        mark = edge_mark(self.graph, source, target)
+        return self.edge_evidence.get((source, target), EdgeEvidence(source, target, mark))
+
+    def _name(self, key: SlotKey) -> str:
+        names = self.graph.nodes
+        if isinstance(key, str) and key in names:
+            return key
+        if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(names):
+            return names[key]
+        msg = f"slot {key!r} is not in this graph (nodes: {', '.join(names)})"
+        raise GraphError(msg + did_you_mean(key, names))
+
+    def __repr__(self) -> str:
+        return (
+            f"DiscoveryResult({self.status.name}, {self.graph!r}, {self.method!r}, "
+            f"{self.rows_used} rows, {self.cpu_seconds:.2f} CPU s)"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.method!r}: {self.status.advice}</p>{self.graph._repr_html_()}"
+
+
+def learn_graph(
+    codes: Int[Tensor, "rows slots"] | Samples,
+    slots: SlotSpace | Sequence[Slot] | None = None,
+    *,
+    method: DiscoveryMethod,
+    targets: Bool[Tensor, "rows slots"] | None = None,
+    seed: Seed = 0,
+) -> DiscoveryResult:
+    """Learns a causal graph over slots from rows of codes.
+
+    The rows must be independent units without hidden common causes of the slots. A method that
+    cannot use interventional rows looks at the observational ones only and says so in
+    ``rows_used``. There is no default method, since none fits all data.
+
+    Args:
+        codes: Codes ``(rows, slots)``, or ``Samples``, which bring slots, regime and targets.
+        slots: The columns; ``None`` names them ``slot0, slot1, ...`` with one code more than the
+            largest that occurs.
+        method: ``PC(...)``, ``GES()``, ``InterventionalBDeu(...)`` or any object with ``discover``.
+        targets: ``(rows, slots)`` booleans, true where a slot was set by ``do``; ``None`` for
+            observational rows.
+        seed: The seed of methods that draw.
+
+    Returns:
+        The graph, edge probabilities where the method has them, status and evidence.
+
+    Raises:
+        RegimeError: On edit or counterfactual rows, which are no samples of an intervention.
+        DataError: When there are no rows, or ``Samples`` come with slots or targets again.
+
+    Example:
+        >>> import ctvae.graph as g
+        >>> cause = torch.arange(600) % 3
+        >>> codes = torch.stack([cause, (cause + (torch.arange(600) % 7 == 0)) % 3], 1)
+        >>> done = torch.zeros(600, 2, dtype=torch.bool)
+        >>> done[300:, 0] = True
+        >>> learn_graph(codes, method=g.InterventionalBDeu(), targets=done).graph
+        CausalGraph(DAG on slot0, slot1: slot0 -> slot1)
+    """
+    samples = _as_samples(codes, slots, targets)
+    if not samples.regime.independent_rows:
+        reason = {
+            Regime.EDIT: "one factor was replaced with its descendants held, which implies an "
+            "empty graph; use rows where descendants respond",
+            Regime.COUNTERFACTUAL: "the before and after rows of one unit share their noise and "
+            "never count as independent; use one row per unit",
+        }[samples.regime]
+        msg = f"{samples.regime.value} rows are no samples of do: {reason}"
+        raise RegimeError(msg)
+    if not len(samples):
+        msg = "there are no rows to learn from"
+        raise DataError(msg)
+    return method.discover(samples, seed=seed)
+
+
+def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows slots"]:
+    """Keeps the rows in which nothing was set by ``do``.
+
+    Args:
+        samples: Rows.
+        method: The method's name, for the error.
+
+    Returns:
+        Codes ``(rows, slots)`` of the observational rows.
+
+    Raises:
+        RegimeError: When there are none.
+    """
+    if samples.targets is None:
+        return samples.codes
+    codes = samples.codes[~samples.targets.any(1)]
+    if not len(codes):
+        msg = (
+            f"{method} needs observational rows, and each of the {len(samples)} rows has a target; "
+            "use InterventionalBDeu, which learns from such rows"
+        )
+        raise RegimeError(msg)
+    return codes
+
+
+def edge_mark(graph: CausalGraph, source: str, target: str) -> str:
+    """Names the mark between two nodes.
+
+    Args:
+        graph: The graph.
+        source: A node.
+        target: Another node.
+
+    Returns:
+        ``"->"``, ``"<-"``, ``"-"``, ``"<->"`` or ``"none"``.
+    """
+    if (source, target) in graph.directed:
+        return "->"
+    if (target, source) in graph.directed:
+        return "<-"
+    if not graph.adjacent(source, target):
+        return "none"
+    return "<->" if graph.bidirected else "-"
+
+
+def _as_samples(
+    codes: Tensor | Samples, slots: SlotSpace | Sequence[Slot] | None, targets: Tensor | None
+) -> Samples:
+    if isinstance(codes, Samples):
+        if slots is not None or targets is not None:
+            msg = "Samples bring their own slots and targets; pass the plain codes to replace them"
+            raise DataError(msg)
+        return codes
+    if not isinstance(codes, Tensor) or codes.ndim != 2:
+        got = f"shape {tuple(codes.shape)}" if isinstance(codes, Tensor) else type(codes).__name__
+        msg = f"codes must be an integer tensor (rows, slots) or Samples, got {got}"
+        raise ShapeError(msg)
+    if slots is None:
+        if math.prod(codes.shape) == 0:
+            msg = f"there are no rows to learn from (codes of shape {tuple(codes.shape)})"
+            raise DataError(msg)
+        space = SlotSpace.from_cardinalities([max(1, int(k) + 1) for k in codes.amax(0)])
+    else:
+        space = slots if isinstance(slots, SlotSpace) else SlotSpace(slots)
+    if targets is None:
+        return Samples(codes, space)
+    if targets.dtype != torch.bool:
+        msg = f"targets must be booleans (rows, slots), got dtype {targets.dtype}"
+        raise ShapeError(msg)
+    return Samples(codes, space, Regime.INTERVENTIONAL, targets)
