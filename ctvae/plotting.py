@@ -29,6 +29,7 @@ __all__ = [
 
 CHARACTER, PADDING, GAP, LAYER = 0.105, 0.28, 0.35, 1.0  # inches at the label's font size
 FONT, BOX_HEIGHT = 10.0, 0.36
+BESIDE = 0.12
 SWEEPS = 12
 INK = "#1f2a44"
 
@@ -222,12 +223,16 @@ def to_svg(figure: Figure) -> str:
 def _draw_on(axes: Axes, layout: GraphLayout, edges: Sequence[DrawnEdge]) -> None:
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+    drawn: set[frozenset[str]] = set()
     for source, target, style in edges:
         points = (
             layout.routes[source, target]
             if (source, target) in layout.routes
             else layout.routes[target, source][::-1]
         )
+        if frozenset((source, target)) in drawn:  # a bow: two edges run side by side
+            points = points + np.array([BESIDE, 0.0])
+        drawn.add(frozenset((source, target)))
         patch = FancyArrowPatch(
             path=_smooth(points, layout.widths[source], layout.widths[target]),
             arrowstyle=("-", "-|>", "<|-|>")[style.arrows],

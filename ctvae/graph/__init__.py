@@ -1,6 +1,8 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
+from ctvae.graph.classical import GES, PC, IndependenceTest
+from ctvae.graph.compare import GraphComparison, compare_graphs
 from ctvae.graph.discovery import (
     DiscoveryMethod,
     DiscoveryResult,
@@ -8,18 +10,27 @@ from ctvae.graph.discovery import (
     EdgeEvidence,
     learn_graph,
 )
+from ctvae.graph.distances import ComparisonRow, EdgeState, shd
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 
 __all__ = [
+    "GES",
+    "PC",
     "BDeuScores",
     "CausalGraph",
+    "ComparisonRow",
     "DiscoveryMethod",
     "DiscoveryResult",
     "DiscoveryStatus",
     "EdgeEvidence",
+    "EdgeState",
+    "GraphComparison",
     "GraphKind",
+    "IndependenceTest",
     "InterventionalBDeu",
     "bdeu_from_counts",
+    "compare_graphs",
     "learn_graph",
+    "shd",
 ]

@@ -190,6 +190,22 @@ class CausalGraph(Interchange):
         self._check_name(b)
         return sorted_pair(a, b) in self.skeleton
 
+    def mark(self, a: str, b: str) -> str:
+        """Names the mark between two nodes.
+
+        Args:
+            a: A node.
+            b: Another node.
+
+        Returns:
+            ``"->"``, ``"<-"``, ``"-"``, ``"<->"`` or ``"none"``; a bow gives its directed mark.
+        """
+        if not self.adjacent(a, b):
+            return "none"
+        if (a, b) in self.directed or (b, a) in self.directed:
+            return "->" if (a, b) in self.directed else "<-"
+        return "<->" if self.bidirected else "-"
+
     @cached_property
     def skeleton(self) -> frozenset[Edge]:
         """The adjacent pairs, marks forgotten, each once with its names sorted."""

@@ -139,7 +139,7 @@ class DiscoveryResult:
             What the method found out about ``i -> j``.
         """
         source, target = self._name(i), self._name(j)
-        mark = edge_mark(self.graph, source, target)
+        mark = self.graph.mark(source, target)
         return self.edge_evidence.get((source, target), EdgeEvidence(source, target, mark))
 
     def _name(self, key: SlotKey) -> str:
@@ -239,26 +239,6 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
         )
         raise RegimeError(msg)
     return codes
-
-
-def edge_mark(graph: CausalGraph, source: str, target: str) -> str:
-    """Names the mark between two nodes.
-
-    Args:
-        graph: The graph.
-        source: A node.
-        target: Another node.
-
-    Returns:
-        ``"->"``, ``"<-"``, ``"-"``, ``"<->"`` or ``"none"``.
-    """
-    if (source, target) in graph.directed:
-        return "->"
-    if (target, source) in graph.directed:
-        return "<-"
-    if not graph.adjacent(source, target):
-        return "none"
-    return "<->" if graph.bidirected else "-"
 
 
 def _as_samples(

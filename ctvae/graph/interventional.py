@@ -15,7 +15,7 @@ from torch import Tensor
 from ctvae.errors import DataError, StateSpaceError
 from ctvae.graph import equivalence, order_search
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence, edge_mark
+from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.scores import BDeuScores
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
@@ -161,7 +161,7 @@ class InterventionalBDeu:
             (graph.nodes[i], graph.nodes[j]): EdgeEvidence(
                 graph.nodes[i],
                 graph.nodes[j],
-                edge_mark(graph, graph.nodes[i], graph.nodes[j]),
+                graph.mark(graph.nodes[i], graph.nodes[j]),
                 probability=chances[i][j],
                 score_gain=gain,
             )

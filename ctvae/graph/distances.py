@@ -1,0 +1,173 @@
+"""How far one graph is from another: structural Hamming distance, skeleton and orientation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ctvae.errors import GraphError
+from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.marks import Edge, sorted_pair
+
+__all__ = ["ComparisonRow", "EdgeState", "check_same_nodes", "edge_state", "score_graph", "shd"]
+
+
+class EdgeState(Enum):
+    """How an estimate treats one pair of nodes, beside the truth."""
+
+    AGREES = "agrees"
+    REVERSED = "reversed"
+    OTHER_MARK = "other mark"
+    """The edge is there, but is directed in one graph only (or hides a cause in one only)."""
+    MISSING = "missing"
+    EXTRA = "extra"
+    ABSENT = "absent in both"
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """The scores of one method; ``None`` where a score is not defined.
+
+    Attributes:
+        method: The method's name.
+        skeleton_precision: Share of the estimate's adjacent pairs that are adjacent in the truth.
+        skeleton_recall: Share of the truth's adjacent pairs that were found.
+        skeleton_f1: Their harmonic mean; 1 where both graphs are empty.
+        orientation_precision: Share of the estimate's directed edges that the truth directs so.
+        orientation_recall: Share of the truth's directed edges that the estimate directs so.
+        orientation_f1: Their harmonic mean; 1 where neither graph directs an edge.
+        shd: Pairs on which the marks differ from the truth's as given.
+        shd_cpdag: The same between the CPDAGs of both; ``None`` where one has no CPDAG.
+        edges: Edges of the estimate.
+    """
+
+    method: str
+    skeleton_precision: float | None
+    skeleton_recall: float | None
+    skeleton_f1: float | None
+    orientation_precision: float | None
+    orientation_recall: float | None
+    orientation_f1: float | None
+    shd: int | None
+    shd_cpdag: int | None
+    edges: int
+
+
+def shd(a: CausalGraph, b: CausalGraph) -> int:
+    """Gives the structural Hamming distance: the pairs of nodes on which two graphs differ.
+
+    A missing, an extra and a reversed edge count 1 each, and so does a directed edge against an
+    undirected one. On graphs over the same nodes it is a metric.
+
+    Args:
+        a: A graph.
+        b: A graph over the same nodes, in any order.
+
+    Returns:
+        The distance, between 0 and the number of pairs.
+
+    Raises:
+        GraphError: When the node sets differ.
+
+    Example:
+        >>> a = CausalGraph.from_edges([("x", "y"), ("y", "z")])
+        >>> shd(a, CausalGraph.from_edges([("y", "x")], nodes=["x", "y", "z"]))
+        2
+
+    Source: Tsamardinos, Brown and Aliferis (2006), with reversals counted once; de Jongh and
+    Druzdzel (2009) on comparing classes.
+    """
+    check_same_nodes(a, b, "the first", "the second")
+    marks_a, marks_b = _pair_marks(a), _pair_marks(b)
+    return sum(marks_a.get(p) != marks_b.get(p) for p in marks_a.keys() | marks_b.keys())
+
+
+def check_same_nodes(a: CausalGraph, b: CausalGraph, name_a: str, name_b: str) -> None:
+    """Refuses two graphs that are not over the same nodes.
+
+    Args:
+        a: A graph.
+        b: Another graph.
+        name_a: What the message calls the first.
+        name_b: What the message calls the second.
+
+    Raises:
+        GraphError: When a node is in one graph only.
+    """
+    only_a = [n for n in a.nodes if n not in set(b.nodes)]
+    only_b = [n for n in b.nodes if n not in set(a.nodes)]
+    if only_a or only_b:
+        differences = [
+            f"only in {name}: {', '.join(only)}"
+            for name, only in ((name_a, only_a), (name_b, only_b))
+            if only
+        ]
+        msg = f"graphs over different nodes cannot be compared ({'; '.join(differences)}); relabel"
+        raise GraphError(msg)
+
+
+def _pair_marks(graph: CausalGraph) -> dict[Edge, frozenset[tuple[str, ...]]]:
+    marks: dict[Edge, set[tuple[str, ...]]] = {}
+    for a, b in graph.directed:
+        marks.setdefault(sorted_pair(a, b), set()).add(("->", a, b))
+    for pair in graph.undirected:
+        marks.setdefault(pair, set()).add(("-",))
+    for pair in graph.bidirected:
+        marks.setdefault(pair, set()).add(("<->",))
+    return {pair: frozenset(found) for pair, found in marks.items()}
+
+
+def score_graph(name: str, graph: CausalGraph, truth: CausalGraph | None) -> ComparisonRow:
+    """Scores one graph against the truth.
+
+    Args:
+        name: The method's name.
+        graph: Its graph.
+        truth: The true graph over the same nodes; ``None`` leaves all but the edges undefined.
+
+    Returns:
+        The row.
+    """
+    if truth is None:
+        undefined = (None,) * 3
+        return ComparisonRow(name, *undefined, *undefined, None, None, graph.num_edges)
+    skeleton = _precision_recall(graph.skeleton, truth.skeleton)
+    orientation = _precision_recall(graph.directed, truth.directed)
+    classes = (_cpdag(graph), _cpdag(truth))
+    between = None if classes[0] is None or classes[1] is None else shd(classes[0], classes[1])
+    return ComparisonRow(name, *skeleton, *orientation, shd(graph, truth), between, graph.num_edges)
+
+
+def _precision_recall(
+    found: frozenset[Edge], true: frozenset[Edge]
+) -> tuple[float | None, float | None, float]:
+    hits = len(found & true)
+    f1 = 2 * hits / (len(found) + len(true)) if found or true else 1.0
+    return (hits / len(found) if found else None, hits / len(true) if true else None, f1)
+
+
+def _cpdag(graph: CausalGraph) -> CausalGraph | None:
+    try:
+        return graph.cpdag()
+    except GraphError:
+        return None
+
+
+def edge_state(graph: CausalGraph, truth: CausalGraph, i: str, j: str) -> EdgeState:
+    """Says how a graph treats one pair of nodes, beside the truth.
+
+    Args:
+        graph: A graph.
+        truth: The true graph.
+        i: A node.
+        j: Another node.
+
+    Returns:
+        The state.
+    """
+    found, true = graph.mark(i, j), truth.mark(i, j)
+    if found == true:
+        return EdgeState.ABSENT if found == "none" else EdgeState.AGREES
+    if "none" in (found, true):
+        return EdgeState.MISSING if found == "none" else EdgeState.EXTRA
+    return EdgeState.REVERSED if {found, true} == {"->", "<-"} else EdgeState.OTHER_MARK
