@@ -148,6 +148,8 @@ class SlotDecoder(nn.Module):
     ) -> None:
         super().__init__()
         check_size(size)
+        self.cardinalities, self.channels = tuple(cardinalities), channels
+        self.size, self.spare, self.width = size, spare, width
         self.start = size // IMAGE_STEP
         offsets = torch.tensor([0, *cardinalities]).cumsum(0)
         self.register_buffer("offsets", offsets[:-1], persistent=False)
@@ -184,6 +186,28 @@ class SlotDecoder(nn.Module):
             parts = torch.cat([parts, spare], 1)
         hidden = self.dense(parts).unflatten(1, (64, self.start, self.start))
         return self.paint(hidden)
+
+    @torch.no_grad()
+    def permuted(self, slots: Sequence[int], codes: Sequence[Int[Tensor, " codes"]]) -> SlotDecoder:
+        """Renames slots and codes.
+
+        Args:
+            slots: The old slot of every new slot.
+            codes: For each new slot the old code of every new code.
+
+        Returns:
+            A new decoder that draws the same pictures from the renamed codes.
+        """
+        sizes = [self.cardinalities[old] for old in slots]
+        new = SlotDecoder(sizes, self.channels, self.size, spare=self.spare, width=self.width)
+        new.to(self.embedding.weight.device).load_state_dict(self.state_dict())
+        rows = [self.offsets[old] + order for old, order in zip(slots, codes, strict=True)]
+        new.embedding.weight.copy_(self.embedding.weight[torch.cat(rows)])
+        first, old_first = new.dense[0], self.dense[0]
+        for here, old in enumerate(slots):
+            mine = slice(here * self.width, (here + 1) * self.width)
+            first.weight[:, mine] = old_first.weight[:, old * self.width : (old + 1) * self.width]
+        return new
 
 
 def check_size(size: int) -> None:

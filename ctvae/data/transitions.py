@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import combinations, product
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Int
@@ -16,7 +17,15 @@ from ctvae.errors import DataError, ShapeError, UnknownActionError
 from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
 from ctvae.regimes import Regime
 
-__all__ = ["PairRule", "SetTo", "StepBy", "Transitions", "transition_pairs"]
+__all__ = [
+    "ComposedPairs",
+    "PairRule",
+    "SetTo",
+    "StepBy",
+    "Transitions",
+    "composed_pairs",
+    "transition_pairs",
+]
 
 
 @dataclass(frozen=True)
@@ -228,6 +237,47 @@ class SetTo:
         return [(u, v, first + v) for u in values for v in values if u != v]
 
 
+class ComposedPairs(NamedTuple):
+    """Pairs of images two actions apart.
+
+    Attributes:
+        before: ``(pairs,)`` rows of the pool.
+        sequence: ``(pairs, 2)`` the two actions, on different factors, in one of their two orders.
+        after: ``(pairs,)`` rows of the pool.
+    """
+
+    before: Int[Tensor, " pairs"]
+    sequence: Int[Tensor, "pairs 2"]
+    after: Int[Tensor, " pairs"]
+
+
+class _Lookup:
+    """Finds images by their factors among some rows of a set."""
+
+    def __init__(self, images: ImageSet, rows: Tensor | None) -> None:
+        self.cardinalities = images.space.cardinalities
+        self.rows = torch.arange(len(images)) if rows is None else rows
+        self.factors = images.factors[self.rows]
+        self.keys, self.order = joint_index(self.factors, self.cardinalities).sort()
+        if bool((self.keys.diff() == 0).any()):
+            msg = "two images have equal factors; add a factor that tells them apart (a scene)"
+            raise DataError(msg)
+
+    def moved(self, changes: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
+        """Rows where factors go from one value to another, and the rows they go to."""
+        here = torch.ones(len(self.factors), dtype=torch.bool)
+        for column, start, _ in changes:
+            here &= self.factors[:, column] == start
+        source = here.nonzero()[:, 0]
+        wanted = self.factors[source].clone()
+        for column, _, end in changes:
+            wanted[:, column] = end
+        keys = joint_index(wanted, self.cardinalities)
+        place = torch.searchsorted(self.keys, keys).clamp(max=max(len(self.keys) - 1, 0))
+        found = self.keys[place] == keys
+        return self.rows[source[found]], self.rows[self.order[place[found]]]
+
+
 def transition_pairs(
     images: ImageSet, rule: PairRule, *, rows: Int[Tensor, " rows"] | None = None
 ) -> Transitions:
@@ -249,29 +299,51 @@ def transition_pairs(
     Example:
         >>> from ctvae.data import mini_sprites
         >>> len(transition_pairs(mini_sprites(), StepBy()))
-        21760
+        24064
 
     Cost: O(steps * n log n) for ``steps`` value changes of all factors.
     """
-    space = images.space
-    chosen = torch.arange(len(images)) if rows is None else rows
-    factors = images.factors[chosen]
-    keys, order = joint_index(factors, space.cardinalities).sort()
-    if bool((keys.diff() == 0).any()):
-        msg = "two images have equal factors; add a factor that tells them apart (a scene number)"
-        raise DataError(msg)
+    lookup = _Lookup(images, rows)
     names, sizes = images.moved.names, images.moved.cardinalities
     parts: list[Tensor] = []
     for k, name in enumerate(names):
-        column = space.index(name)
+        column = images.space.index(name)
         for start, end, action in rule.steps(k, sizes):
-            source = (factors[:, column] == start).nonzero()[:, 0]
-            wanted = factors[source].clone()
-            wanted[:, column] = end
-            wanted_keys = joint_index(wanted, space.cardinalities)
-            place = torch.searchsorted(keys, wanted_keys).clamp(max=len(keys) - 1)
-            found = keys[place] == wanted_keys
-            before, after = chosen[source[found]], chosen[order[place[found]]]
+            before, after = lookup.moved([(column, start, end)])
             parts.append(torch.stack([before, torch.full_like(before, action), after]))
     before, action, after = torch.cat(parts, 1) if parts else torch.empty(3, 0).long()
     return Transitions(images.images, before, action, after, rule.actions(names, sizes))
+
+
+def composed_pairs(
+    images: ImageSet, rule: PairRule, *, rows: Int[Tensor, " rows"] | None = None
+) -> ComposedPairs:
+    """Finds every pair of images that differ in exactly two moved factors, each as the rule says.
+
+    The image between the two need not exist.
+
+    Args:
+        images: Images with known factors, no two of them with equal factors.
+        rule: Which changes count, and as which action.
+        rows: The images that may be used; all of them where ``None``.
+
+    Returns:
+        The pairs, the action on the earlier factor first.
+
+    Raises:
+        DataError: When two images have equal factors.
+
+    Cost: O(steps^2 * n log n).
+    """
+    lookup = _Lookup(images, rows)
+    sizes = images.moved.cardinalities
+    columns = [images.space.index(name) for name in images.moved.names]
+    parts: list[Tensor] = []
+    for j, k in combinations(range(len(columns)), 2):
+        for one, two in product(rule.steps(j, sizes), rule.steps(k, sizes)):
+            changes = [(columns[j], one[0], one[1]), (columns[k], two[0], two[1])]
+            before, after = lookup.moved(changes)
+            actions = [torch.full_like(before, step[2]) for step in (one, two)]
+            parts.append(torch.stack([before, *actions, after]))
+    table = torch.cat(parts, 1) if parts else torch.empty(4, 0).long()
+    return ComposedPairs(table[0], table[1:3].T.contiguous(), table[3])

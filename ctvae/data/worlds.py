@@ -48,9 +48,7 @@ class ColourWorld:
         """The true graph over the factors."""
         return self.scm.graph
 
-    def render(
-        self, factors: Int[Tensor, "n 5"], nuisances: Float[Tensor, "n 4"]
-    ) -> Tensor:
+    def render(self, factors: Int[Tensor, "n 5"], nuisances: Float[Tensor, "n 4"]) -> Tensor:
         """Draws scenes.
 
         Args:
@@ -84,9 +82,7 @@ class ColourWorld:
         """
         generator = make_generator(seed)
         sizes = self.scm.slots.cardinalities
-        base = torch.stack(
-            [torch.randint(k, (num_scenes,), generator=generator) for k in sizes], 1
-        )
+        base = torch.stack([torch.randint(k, (num_scenes,), generator=generator) for k in sizes], 1)
         nuisances = torch.rand(num_scenes, 4, generator=generator)
         scene = torch.arange(num_scenes)
         factors, scenes = [base], [scene]

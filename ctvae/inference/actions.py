@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -54,7 +55,7 @@ class ActionPosterior:
         """
         count = self.probs.shape[1]
         order = torch.arange(count, device=self.probs.device)
-        signature, place = self._signature.sort(1, stable=True)
+        signature, place = self._signature.sort(dim=1, stable=True)
         starts = torch.ones_like(signature, dtype=torch.bool)
         starts[:, 1:] = signature[:, 1:] != signature[:, :-1]
         position = torch.where(starts, order, torch.zeros_like(order)).cummax(1).values
@@ -184,7 +185,7 @@ def _log_prior(
 ) -> Tensor:
     count, actions = len(sequences), len(program.actions)
     if prior is None:
-        return torch.full((count,), -torch.tensor(float(count)).log().item())
+        return torch.full((count,), -math.log(count), dtype=torch.float64)
     if prior.shape not in {(actions,), (batch, count)}:
         msg = f"a prior is ({actions},) or ({batch}, {count}), got {tuple(prior.shape)}"
         raise ShapeError(msg)

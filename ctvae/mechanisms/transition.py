@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
@@ -160,21 +161,27 @@ class TransitionProgram:
         """
         return TransitionProgram(self.kernels.to(device), self.cardinalities, self.actions)
 
-    def relabel(self, orders: Sequence[Int[Tensor, " codes"]]) -> TransitionProgram:
-        """Renames codes.
+    def permuted(
+        self, slots: Sequence[int], codes: Sequence[Int[Tensor, " codes"]]
+    ) -> TransitionProgram:
+        """Renames slots and codes; the actions' targets follow.
 
         Args:
-            orders: For each slot the old code of every new code.
+            slots: The old slot of every new slot.
+            codes: For each new slot the old code of every new code.
 
         Returns:
-            The law of the renamed codes.
+            The law of the renamed slots.
         """
-        codes = max(self.cardinalities)
-        full = [torch.cat([order, torch.arange(len(order), codes)]) for order in orders]
-        take = torch.stack(full).to(self.kernels.device)
-        slot = torch.arange(len(orders), device=take.device)[:, None, None]
-        kernels = self.kernels[:, slot, take[:, :, None], take[:, None, :]]
-        return TransitionProgram(kernels, self.cardinalities, self.actions)
+        width = max(self.cardinalities)
+        device = self.kernels.device
+        full = [torch.cat([c.cpu(), torch.arange(len(c), width)]) for c in codes]
+        take = torch.stack(full).to(device)
+        old = torch.tensor(list(slots), device=device)[:, None, None]
+        kernels = self.kernels[:, old, take[:, :, None], take[:, None, :]]
+        new_slot = {o: n for n, o in enumerate(slots)}
+        actions = [replace(a, target=new_slot[a.target]) for a in self.actions]  # type: ignore[index]  # every action of a law has a target
+        return TransitionProgram(kernels, [self.cardinalities[o] for o in slots], actions)
 
     def sequences(self, length: int) -> Int[Tensor, "sequences length"]:
         """Lists every sequence of actions.

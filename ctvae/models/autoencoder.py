@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,6 +60,29 @@ class SlotReader(nn.Module):
         fresh = SlotReader(self.channels, self.size, slots)
         fresh.encoder.trunk.load_state_dict(self.encoder.trunk.state_dict())
         return fresh
+
+    @torch.no_grad()
+    def permuted(self, slots: Sequence[int]) -> SlotReader:
+        """Renames slots.
+
+        Args:
+            slots: The old slot of every new slot.
+
+        Returns:
+            A new reader whose outputs are in the new order.
+        """
+        new = SlotReader(self.channels, self.size, len(slots)).to(self.encoder.out.weight.device)
+        state = {name: tensor.clone() for name, tensor in self.state_dict().items()}
+        order = list(slots)
+        for name in (
+            "encoder.out.weight",
+            "encoder.out.bias",
+            "standard.running_mean",
+            "standard.running_var",
+        ):
+            state[name] = state[name][order]
+        new.load_state_dict(state)
+        return new.eval()
 
 
 class SpareReader(nn.Module):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -13,15 +11,15 @@ from pydantic import Field
 from torch import Tensor
 
 from ctvae.config import Settings
-from ctvae.errors import CTVAEError, FormatError, UnknownSlotError
+from ctvae.errors import CTVAEError, UnknownSlotError
 from ctvae.graph.discovery import DiscoveryResult, learn_graph
 from ctvae.inference.actions import ActionPosterior, action_posterior
-from ctvae.mechanisms.actions import Action, ShiftAction, check_names, inverse_pairs
+from ctvae.mechanisms.actions import Action, check_names, inverse_pairs
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.autoencoder import SlotReader, SpareReader
+from ctvae.models.naming import Naming, name_slots
 from ctvae.models.pictures import Edit, World
 from ctvae.nn import SlotDecoder, check_images
-from ctvae.persistence import load_folder, save_folder, take
 from ctvae.quant.scalar import ScalarBins
 from ctvae.randomness import Seed, make_generator, scoped_seed
 from ctvae.regimes import Regime, Samples
@@ -342,6 +340,49 @@ class CTVAE:
         new.__dict__.update(self.__dict__)
         new.__dict__.update(parts)
         return new
+
+    def renamed(
+        self,
+        names: Sequence[str],
+        slots: Sequence[int],
+        codes: Sequence[Int[Tensor, " codes"]],
+    ) -> CTVAE:
+        """Renames slots and codes.
+
+        Args:
+            names: The new names.
+            slots: The old slot of every new slot.
+            codes: For each new slot the old code of every new code.
+
+        Returns:
+            A new model that reads and draws the same pictures, without an SCM.
+        """
+        quantizer, decoder = self._fitted(self.quantizer), self._fitted(self.decoder)
+        transition = self._fitted(self.transition).permuted(slots, codes)
+        return self._copy(
+            slot_names=tuple(names),
+            actions=transition.actions,
+            reader=self.reader.permuted(slots),
+            quantizer=quantizer.permuted(slots, codes).to(self.device),
+            decoder=decoder.permuted(slots, codes),
+            transition=transition,
+            scm=None,
+        )
+
+    def name_slots(
+        self, images: Tensor, factors: Int[Tensor, "n factors"], space: SlotSpace
+    ) -> Naming:
+        """Gives slots and codes the names of factors and values, from a few labelled images.
+
+        Args:
+            images: Labelled images, some of every value.
+            factors: Their factors.
+            space: The factors' names.
+
+        Returns:
+            The renamed model, and how many of the labelled images contradict the names.
+        """
+        return name_slots(self, images, factors, space)
 
     # --- the graph over slots ----------------------------------------------------------------
 

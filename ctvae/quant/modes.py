@@ -50,7 +50,7 @@ def lloyd(
 
     Source: Lloyd (1982). Cost: O(steps * n * log codes).
     """
-    centres = centres.sort().values
+    values, centres = values.contiguous(), centres.sort().values
     for _ in range(steps):
         nearest = torch.bucketize(values, (centres[1:] + centres[:-1]) / 2)
         counts = torch.bincount(nearest, minlength=len(centres))
@@ -96,7 +96,7 @@ def find_modes(
     if values.numel() == 0 or not bool(torch.isfinite(values).all()) or not bandwidth > 0:
         msg = "modes need a finite, non-empty sample and a positive bandwidth"
         raise DataError(msg)
-    values = values.double()
+    values = values.double().contiguous()
     low, high = float(values.min()) - 4 * bandwidth, float(values.max()) + 4 * bandwidth
     step = bandwidth / GRID_PER_BANDWIDTH
     bins = int((high - low) / step) + 1

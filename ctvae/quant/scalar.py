@@ -24,11 +24,11 @@ class ScalarBins(Quantizer):
     .. math:: \log q(v \mid h) = -\tfrac12 \bigl((h - c_v)/s_v\bigr)^2 - \log s_v + \text{const}
 
     Args:
-        centres: For each slot its centres, increasing, ``(codes,)``.
+        centres: For each slot its centres, all different, ``(codes,)``.
         scales: For each slot the standard deviation of the features around each centre.
 
     Raises:
-        ShapeError: When centres and scales do not match, or centres are not increasing.
+        ShapeError: When centres and scales do not match, or two centres of a slot coincide.
 
     Example:
         >>> bins = ScalarBins.uniform(slots=2, codes=3, low=-1.0, high=1.0)
@@ -44,8 +44,8 @@ class ScalarBins(Quantizer):
     def __init__(self, centres: Sequence[Tensor], scales: Sequence[Tensor]) -> None:
         super().__init__()
         for m, (c, s) in enumerate(zip(centres, scales, strict=True)):
-            if c.ndim != 1 or c.shape != s.shape or len(c) == 0 or bool((c.diff() <= 0).any()):
-                msg = f"slot {m}: centres must be increasing (codes,), with one scale each"
+            if c.ndim != 1 or c.shape != s.shape or len(c) == 0 or len(c.unique()) < len(c):
+                msg = f"slot {m}: centres must be different numbers (codes,), with one scale each"
                 raise ShapeError(msg)
         self._cardinalities = tuple(len(c) for c in centres)
         # A code that a slot does not have lies infinitely far away.
@@ -112,17 +112,18 @@ class ScalarBins(Quantizer):
             DataError: When a column has fewer distinct values than codes.
         """
         centres, scales = [], []
-        for m, (column, codes) in enumerate(zip(values.unbind(1), cardinalities, strict=True)):
+        columns = values.float().T.contiguous()
+        for m, (column, codes) in enumerate(zip(columns, cardinalities, strict=True)):
             distinct = column.unique()
             if len(distinct) < codes:
                 msg = f"slot {m} has {len(distinct)} distinct values, too few for {codes} codes"
                 raise DataError(msg)
             levels = (torch.arange(codes, device=column.device) + 0.5) / codes
-            start = torch.quantile(column.float(), levels)
+            start = torch.quantile(column, levels)
             if len(start.unique()) < codes:
-                start = torch.quantile(distinct.float(), levels)
-            found = lloyd(column.float(), start, steps=100)
-            nearest = torch.bucketize(column.float(), (found[1:] + found[:-1]) / 2)
+                start = torch.quantile(distinct, levels)
+            found = lloyd(column, start, steps=100)
+            nearest = torch.bucketize(column, (found[1:] + found[:-1]) / 2)
             counts = torch.bincount(nearest, minlength=codes).clamp(min=1)
             squares = torch.zeros_like(found).index_add_(0, nearest, (column - found[nearest]) ** 2)
             centres.append(found)
@@ -145,6 +146,20 @@ class ScalarBins(Quantizer):
         width = (high - low) / codes
         centres = low + width * (torch.arange(codes) + 0.5)
         return cls([centres] * slots, [torch.full((codes,), width / 2)] * slots)
+
+    def permuted(self, slots: Sequence[int], codes: Sequence[Int[Tensor, " codes"]]) -> ScalarBins:
+        """Renames slots and codes.
+
+        Args:
+            slots: The old slot of every new slot.
+            codes: For each new slot the old code of every new code.
+
+        Returns:
+            A new quantizer.
+        """
+        centres = [self.centres[old][order] for old, order in zip(slots, codes, strict=True)]
+        scales = [self.scales[old][order] for old, order in zip(slots, codes, strict=True)]
+        return ScalarBins(centres, scales)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -197,8 +212,6 @@ def _floor_scales(centres: Tensor, scales: Tensor) -> Tensor:
     # Keeps a soft assignment soft where a mode is a spike, on the scale of its neighbourhood.
     if len(centres) == 1:
         return scales.clamp(min=1e-3)
-    gaps = centres.diff()
-    near = torch.minimum(
-        torch.cat([gaps[:1], gaps]), torch.cat([gaps, gaps[-1:]])
-    )  # the gap to the nearest neighbour of each centre
+    apart = (centres[:, None] - centres).abs().fill_diagonal_(float("inf"))
+    near = apart.min(1).values
     return torch.maximum(scales, SCALE_FLOOR * near / 2)

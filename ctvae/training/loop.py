@@ -173,9 +173,9 @@ def _restore(
     generator: torch.Generator,
 ) -> None:
     prefix = "objective."
-    objective.load_state_dict(
-        {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-    )
+    objective.load_state_dict({
+        name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)
+    })
     for number, parameter in enumerate(_parameters(optimizer)):
         start = f"optimizer.{number}."
         state = {n[len(start) :]: t for n, t in tensors.items() if n.startswith(start)}

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ctvae.inference.actions import action_posterior
 from ctvae.mechanisms.actions import Action, ShiftAction
 from ctvae.mechanisms.transition import TransitionProgram
-from ctvae.inference.actions import action_posterior
 from ctvae.models.autoencoder import SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
 from ctvae.nn import SlotDecoder, recompute_batch_norm
@@ -78,9 +78,7 @@ class WarmUpObjective(nn.Module):
                 displacement_weight=self.stage.displacement_weight,
             )
         else:
-            loss = self.moves(
-                h, action, h_after, likelihood_weight=self.stage.likelihood_weight
-            )
+            loss = self.moves(h, action, h_after, likelihood_weight=self.stage.likelihood_weight)
         return StepLoss(
             loss.total, {"cross_entropy": loss.cross_entropy, "accuracy": loss.accuracy}
         )

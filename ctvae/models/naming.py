@@ -1,0 +1,73 @@
+"""Names for slots and codes, from a few labelled images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ctvae.errors import ShapeError
+from ctvae.metrics.disentanglement import align_codes, information_matrix, match_slots
+from ctvae.slots import SlotSpace
+
+if TYPE_CHECKING:
+    from ctvae.models.ctvae import CTVAE
+
+__all__ = ["Naming", "name_slots"]
+
+
+class Naming(NamedTuple):
+    """A model whose slots and codes carry the names of factors and values.
+
+    Attributes:
+        model: The renamed model; it has no SCM, because one over other names would be wrong.
+        wrong_codes: Factor to the share of the labelled images whose code stands for another value.
+    """
+
+    model: CTVAE
+    wrong_codes: dict[str, float]
+
+
+def name_slots(
+    model: CTVAE, images: Tensor, factors: Int[Tensor, "n factors"], space: SlotSpace
+) -> Naming:
+    """Renames slots and codes so that code v of slot ``hue`` is the value v of the factor hue.
+
+    Slots are matched with factors by mutual information, codes with values by agreement, both one
+    to one. Where a slot has more codes than its factor has values, the codes left over come last.
+
+    Args:
+        model: A fitted model.
+        images: Labelled images, some of every value.
+        factors: Their factors.
+        space: The factors' names.
+
+    Returns:
+        The renamed model, and how many of the labelled images contradict the names.
+
+    Raises:
+        ShapeError: When there are more factors than slots, or labels do not match the images.
+    """
+    if len(space) > len(model.slots) or factors.shape != (len(images), len(space)):
+        msg = (
+            f"{len(images)} images with labels {tuple(factors.shape)} for {len(space)} factors "
+            f"and {len(model.slots)} slots; every factor needs a slot"
+        )
+        raise ShapeError(msg)
+    space.check_codes(factors)
+    codes, truth = model.encode(images).cpu(), factors.cpu()
+    slots = match_slots(information_matrix(truth, codes))
+    left_over = [slot for slot in range(len(model.slots)) if slot not in slots]
+    orders: list[Tensor] = []
+    wrong: dict[str, float] = {}
+    for factor, slot in enumerate(slots):
+        size, used = space[factor].cardinality, model.slots[slot].cardinality
+        found = align_codes(truth[:, factor], codes[:, slot], size, used)
+        wrong[space[factor].name] = found.error
+        last = torch.where(found.value_of_code < 0, size, found.value_of_code)
+        orders.append(last.argsort(stable=True))
+    names = [*space.names, *(model.slot_names[slot] for slot in left_over)]
+    orders += [torch.arange(model.slots[slot].cardinality) for slot in left_over]
+    return Naming(model.renamed(names, [*slots, *left_over], orders), wrong)
