@@ -27,7 +27,7 @@ __all__ = [
     "to_svg",
 ]
 
-CHARACTER, PADDING, GAP, LAYER = 0.105, 0.28, 0.35, 1.0  # inches at the label's font size
+PADDING, GAP, LAYER = 0.42, 0.3, 1.0  # inches
 FONT, BOX_HEIGHT = 10.0, 0.36
 BESIDE = 0.12
 SWEEPS = 12
@@ -109,7 +109,7 @@ def lay_out(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> GraphLayo
     """
     down = _without_cycles(nodes, edges)
     layer = _longest_paths(nodes, down)
-    widths: dict[object, float] = {n: len(n) * CHARACTER + PADDING for n in nodes}
+    widths: dict[object, float] = {n: _label_width(n) + PADDING for n in nodes}
     chains: dict[tuple[str, str], list[object]] = {}
     rows: list[list[object]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
     for node in nodes:
@@ -180,7 +180,7 @@ def draw_panels(
             if (b, a) not in pairs:
                 pairs[a, b] = None
     layout = lay_out(nodes, list(pairs))
-    across = min(3, len(panels))
+    across = 2 if len(panels) == 4 else min(3, len(panels))
     down = -(-len(panels) // across)
     left, right, low, high = _extent(layout)
     size = (max(right - left, 1.2), max(high - low, 0.8))
@@ -259,7 +259,17 @@ def _draw_on(axes: Axes, layout: GraphLayout, edges: Sequence[DrawnEdge]) -> Non
                 zorder=2,
             )
         )
-        axes.text(x, y, name, ha="center", va="center", fontsize=FONT, color=INK, zorder=3)
+        axes.text(
+            x,
+            y,
+            name,
+            ha="center",
+            va="center",
+            fontsize=FONT,
+            color=INK,
+            zorder=3,
+            parse_math=False,
+        )
 
 
 def _draw_legend(figure: Figure, styles: Sequence[EdgeStyle]) -> None:
@@ -272,6 +282,13 @@ def _draw_legend(figure: Figure, styles: Sequence[EdgeStyle]) -> None:
     figure.legend(
         handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=FONT - 1
     )
+
+
+def _label_width(text: str) -> float:
+    from matplotlib.textpath import TextPath
+
+    points_per_inch = 72
+    return float(TextPath((0, 0), text, size=FONT).get_extents().width) / points_per_inch
 
 
 def _without_cycles(

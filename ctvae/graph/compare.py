@@ -35,7 +35,7 @@ GraphLike: TypeAlias = "CausalGraph | DiscoveryResult | nx.Graph | np.ndarray"
 COLOURS = {
     EdgeState.AGREES: "#1b7f4d",
     EdgeState.REVERSED: "#c25e00",
-    EdgeState.OTHER_MARK: "#b8860b",
+    EdgeState.OTHER_MARK: "#2f6fb3",
     EdgeState.MISSING: "#9aa3b2",
     EdgeState.EXTRA: "#c2185b",
 }
@@ -168,6 +168,7 @@ class GraphComparison:
         import pandas as pd
 
         frame = pd.DataFrame([vars(row) for row in self.rows]).set_index("method")
+        frame = frame.apply(pd.to_numeric)
         return frame if self.truth is not None else self._distances(frame)
 
     def plot(self) -> Figure:

@@ -1,0 +1,145 @@
+"""What may be learned from: regimes, targets, shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ctvae.errors import CodeError, DataError, GraphError, RegimeError, ShapeError
+from ctvae.graph import (
+    GES,
+    PC,
+    CausalGraph,
+    DiscoveryResult,
+    DiscoveryStatus,
+    EdgeEvidence,
+    InterventionalBDeu,
+    learn_graph,
+)
+from ctvae.graph.classical import _untangle
+from ctvae.regimes import Regime, Samples
+from ctvae.slots import Slot, SlotSpace
+
+CODES = torch.from_numpy(np.random.default_rng(0).integers(2, size=(60, 3)))
+SLOTS = SlotSpace.from_cardinalities([2, 2, 2])
+SOME = torch.zeros(60, 3, dtype=torch.bool)
+SOME[40:, 1] = True
+METHODS = {"PC": PC(), "GES": GES(), "InterventionalBDeu": InterventionalBDeu()}
+
+BAD = {
+    "edit rows": (
+        lambda: learn_graph(Samples(CODES, SLOTS, Regime.EDIT), method=PC()),
+        RegimeError,
+        "edit rows are no samples of do: .* implies an empty graph",
+    ),
+    "counterfactual rows": (
+        lambda: learn_graph(Samples(CODES, SLOTS, Regime.COUNTERFACTUAL), method=GES()),
+        RegimeError,
+        "never count as independent",
+    ),
+    "only interventions for PC": (
+        lambda: learn_graph(CODES, method=PC(), targets=torch.ones(60, 3).bool()),
+        RegimeError,
+        "PC needs observational rows, and each of the 60 rows has a target; use Interventional",
+    ),
+    "only interventions for GES": (
+        lambda: learn_graph(CODES, method=GES(), targets=torch.ones(60, 3).bool()),
+        RegimeError,
+        "GES needs observational rows",
+    ),
+    "slots twice": (
+        lambda: learn_graph(Samples(CODES, SLOTS), SLOTS, method=PC()),
+        DataError,
+        "bring their own slots",
+    ),
+    "no rows": (lambda: learn_graph(CODES[:0], SLOTS, method=PC()), DataError, "no rows"),
+    "no rows, no slots": (lambda: learn_graph(CODES[:0], method=PC()), DataError, "no rows"),
+    "one axis": (lambda: learn_graph(CODES[0], method=PC()), ShapeError, r"got shape \(3,\)"),
+    "numpy": (
+        lambda: learn_graph(CODES.numpy(), method=PC()),  # type: ignore[arg-type]  # a user may
+        ShapeError,
+        "got ndarray",
+    ),
+    "floats": (lambda: learn_graph(CODES.double(), method=PC()), CodeError, "a slot is finite"),
+    "outside": (
+        lambda: learn_graph(CODES, [Slot("a", 1), Slot("b", 2), Slot("c", 2)], method=PC()),
+        CodeError,
+        "outside the codebook of slot 'a'",
+    ),
+    "target shape": (
+        lambda: learn_graph(CODES, method=PC(), targets=SOME[:5]),
+        ShapeError,
+        "targets must have the shape",
+    ),
+    "target dtype": (
+        lambda: learn_graph(CODES, method=PC(), targets=SOME.long()),
+        ShapeError,
+        "targets must be booleans",
+    ),
+    "evidence": (
+        lambda: learn_graph(CODES, method=PC()).evidence("slot9", 0),
+        GraphError,
+        "'slot9' is not in this graph .*did you mean",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "error", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_refused_with_the_reason(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+def test_every_method_keeps_the_contract(method):
+    before = CODES.clone()
+    result = learn_graph(CODES, [Slot(n, 2) for n in "xyz"], method=method, targets=SOME, seed=1)
+    assert isinstance(result, DiscoveryResult)
+    assert result.graph.nodes == ("x", "y", "z")
+    assert result.method is method
+    assert result.rows_used == (60 if isinstance(method, InterventionalBDeu) else 40)
+    assert result.status.advice
+    assert isinstance(result.evidence("x", 2), EdgeEvidence)
+    assert (result.edge_probabilities is None) == (not isinstance(method, InterventionalBDeu))
+    again = learn_graph(
+        Samples(CODES, SlotSpace([Slot(n, 2) for n in "xyz"]), Regime.INTERVENTIONAL, SOME),
+        method=method,
+    )
+    assert again.graph == result.graph
+    assert torch.equal(CODES, before)
+    assert type(method).__name__ in repr(result)
+    assert "<svg" in result._repr_html_()
+
+
+def test_rows_under_intervention_do_not_reach_the_classical_methods():
+    """Under do(x) = y the two look equal; the observational rows are independent."""
+    rng = np.random.default_rng(0)
+    seen = torch.from_numpy(rng.integers(2, size=(400, 2)))
+    forced = torch.from_numpy(rng.integers(2, size=(400, 1))).repeat(1, 2)
+    targets = torch.zeros(800, 2, dtype=torch.bool)
+    targets[400:, 0] = True
+    for method in (PC(), GES()):
+        result = learn_graph(torch.cat([seen, forced]), method=method, targets=targets)
+        assert result.graph.num_edges == 0
+        assert result.rows_used == 400
+
+
+def test_endpoints_that_contradict_become_undirected():
+    cycle = np.array([[0, -1, 1, 0], [1, 0, -1, 0], [-1, 1, 0, -1], [0, 0, 1, 0]])
+    graph = CausalGraph.from_numpy(_untangle(cycle))
+    assert graph.undirected == {("slot0", "slot1"), ("slot1", "slot2"), ("slot0", "slot2")}
+    assert graph.directed == {("slot2", "slot3")}
+    both = np.array([[0, 1], [1, 0]])
+    assert CausalGraph.from_numpy(_untangle(both)).undirected == {("slot0", "slot1")}
+
+
+def test_a_third_party_method_needs_only_discover():
+    class Empty:
+        def discover(self, samples, *, seed=0):
+            graph = CausalGraph.from_edges(nodes=samples.slots.names)
+            return DiscoveryResult(graph, DiscoveryStatus.DONE, self, len(samples), 0.0)
+
+    result = learn_graph(CODES, method=Empty())
+    assert result.graph.num_edges == 0
+    assert str(result.evidence(0, 1)) == "slot0 no edge to slot1: no evidence kept"
