@@ -13,6 +13,7 @@ __all__ = [
     "CTVAEError",
     "CodeError",
     "DataError",
+    "EvidenceError",
     "FormatError",
     "GraphError",
     "InterventionError",
@@ -50,6 +51,10 @@ class CodeError(CTVAEError, ValueError):
 
 class InterventionError(CTVAEError, ValueError):
     """An intervention whose value or batch does not fit the model."""
+
+
+class EvidenceError(CTVAEError, ValueError):
+    """Evidence that has probability zero."""
 
 
 class MechanismError(CTVAEError, ValueError):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,12 @@ WEIGHTS = "weights.safetensors"
 
 
 def save_folder(
-    folder: str | Path, kind: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    folder: str | Path,
+    kind: str,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    parts: Mapping[str, Callable[[Path], object]] | None = None,
 ) -> Path:
     """Writes a model folder, whole or not at all.
 
@@ -34,6 +39,7 @@ def save_folder(
         kind: The class name that ``load_folder`` will ask for.
         config: JSON-serialisable settings.
         tensors: Name to tensor; moved to the CPU.
+        parts: Name of a subfolder to what writes it (the ``save`` of a part).
 
     Returns:
         The folder.
@@ -64,6 +70,8 @@ def save_folder(
     try:
         (draft / CONFIG).write_text(json.dumps(document, indent=2) + "\n")
         save_file({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, draft / WEIGHTS)
+        for name, save in (parts or {}).items():
+            save(draft / name)
         draft.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)

@@ -80,7 +80,8 @@ def read_lpc_sprites(path: str | Path, *, size: int | None = None) -> ImageSet:
     for start in range(0, len(indices), 2048):  # the whole in colour would be large
         rgb = data["palette"].astype(np.uint8)[indices[start : start + 2048]]
         parts.append(_pool(path, torch.from_numpy(rgb).permute(0, 3, 1, 2), side))
-    return _image_set(path, torch.cat(parts), data["latents"], names, names[:4], None)
+    character = names[:4]
+    return _image_set(path, torch.cat(parts), data["latents"], names, character, None)
 
 
 def read_image_file(path: str | Path, *, size: int | None = None) -> ImageSet:
@@ -170,4 +171,4 @@ def _image_set(
     space = SlotSpace(Slot(n, len(values)) for n, (values, _) in zip(names, columns, strict=True))
     ranks = torch.stack([rank for _, rank in columns], 1)
     side = size or images.shape[-1]
-    return ImageSet(_pool(path, images, side), ranks, space, moves=tuple(moves))
+    return ImageSet(_pool(path, images, side), ranks, space, moves=tuple(moves), unit=tuple(moves))

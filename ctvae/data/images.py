@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ctvae.counting import joint_index
 from ctvae.errors import DataError, RegimeError, ShapeError
 from ctvae.randomness import Seed, make_generator
 from ctvae.regimes import Regime, Samples
@@ -27,7 +28,10 @@ class ImageSet:
         space: The factors by name.
         regime: How the rows were produced.
         targets: ``(n, factors)`` true where a factor was set by ``do``; ``None`` when nothing was.
-        moves: The names of the factors that actions may move; the others are nuisances.
+        moves: The names of the factors that actions may move (all where empty); the others are
+            nuisances.
+        unit: The names of the factors that number the units a split must keep whole (the
+            characters, the scenes); all factors where empty, so that each image is a unit.
 
     Raises:
         ShapeError: When the parts do not fit together.
@@ -40,6 +44,7 @@ class ImageSet:
     regime: Regime = Regime.OBSERVATIONAL
     targets: Bool[Tensor, "n factors"] | None = None
     moves: tuple[str, ...] = ()
+    unit: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4:
@@ -52,10 +57,11 @@ class ImageSet:
         if self.regime is Regime.INTERVENTIONAL and self.targets is None:
             msg = "interventional images need targets (n, factors): which factors were set"
             raise RegimeError(msg)
-        moves = self.moves or self.space.names
-        for name in moves:
-            self.space.index(name)
-        object.__setattr__(self, "moves", moves)
+        for field in ("moves", "unit"):
+            names = getattr(self, field) or self.space.names
+            for name in names:
+                self.space.index(name)
+            object.__setattr__(self, field, names)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -74,6 +80,13 @@ class ImageSet:
         """The codes of the factors that actions may move."""
         return self.factors[:, [self.space.index(slot.name) for slot in self.moved]]
 
+    @property
+    def units(self) -> Int[Tensor, " n"]:
+        """The unit of each image, numbered from 0 in the order of their factors."""
+        columns = [self.space.index(name) for name in self.unit]
+        sizes = [self.space[column].cardinality for column in columns]
+        return joint_index(self.factors[:, columns], sizes).unique(return_inverse=True)[1]
+
     def subset(self, rows: Int[Tensor, " rows"]) -> ImageSet:
         """Takes some of the images.
 
@@ -84,9 +97,8 @@ class ImageSet:
             A new set, in the order of ``rows``.
         """
         targets = None if self.targets is None else self.targets[rows]
-        return ImageSet(
-            self.images[rows], self.factors[rows], self.space, self.regime, targets, self.moves
-        )
+        images, factors = self.images[rows], self.factors[rows]
+        return replace(self, images=images, factors=factors, targets=targets)
 
     def samples(self) -> Samples:
         """Gives the true factors that actions may move as rows of codes.

@@ -101,6 +101,7 @@ class ColourWorld:
             space,
             Regime.EDIT,
             moves=self.scm.slots.names,
+            unit=("scene",),
         )
 
     def sample(self, num_rows: int, *, seed: Seed) -> ImageSet:
@@ -177,7 +178,7 @@ def colour_world(*, strength: float = 0.7) -> ColourWorld:
     ]
     graph = CausalGraph.from_edges(directed=edges, nodes=slots.names)
     preferred = {
-        "size": [s for s in range(3)],
+        "size": list(range(3)),
         "hue": [2 * shape + (size > 0) for shape, size in product(range(3), range(3))],
         "x": [5, 3, 1, 0, 2, 4],
         "y": [(2 * size + x) % 6 for size, x in product(range(3), range(6))],

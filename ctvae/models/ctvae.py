@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -11,15 +12,22 @@ from pydantic import Field
 from torch import Tensor
 
 from ctvae.config import Settings
-from ctvae.errors import CTVAEError, UnknownSlotError
+from ctvae.errors import CTVAEError, FormatError, UnknownSlotError
 from ctvae.graph.discovery import DiscoveryResult, learn_graph
 from ctvae.inference.actions import ActionPosterior, action_posterior
-from ctvae.mechanisms.actions import Action, check_names, inverse_pairs
+from ctvae.mechanisms.actions import (
+    Action,
+    action_from_dict,
+    action_to_dict,
+    check_names,
+    inverse_pairs,
+)
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.autoencoder import SlotReader, SpareReader
 from ctvae.models.naming import Naming, name_slots
 from ctvae.models.pictures import Edit, World
 from ctvae.nn import SlotDecoder, check_images
+from ctvae.persistence import load_folder, save_folder, take
 from ctvae.quant.scalar import ScalarBins
 from ctvae.randomness import Seed, make_generator, scoped_seed
 from ctvae.regimes import Regime, Samples
@@ -383,6 +391,84 @@ class CTVAE:
             The renamed model, and how many of the labelled images contradict the names.
         """
         return name_slots(self, images, factors, space)
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> Path:
+        """Saves a fitted model as a folder, whole or not at all.
+
+        Args:
+            folder: Where to; an older saved model there is replaced.
+
+        Returns:
+            The folder.
+        """
+        quantizer, transition = self._fitted(self.quantizer), self._fitted(self.transition)
+        tensors = {
+            f"{part}.{name}": tensor
+            for part, module in self._modules().items()
+            for name, tensor in module.state_dict().items()
+        }
+        tensors |= {"transition.kernels": transition.kernels, "spare_bank": self.spare_bank}
+        config = {
+            "model": self.config.model_dump(mode="json"),
+            "slot_names": list(self.slot_names),
+            "cardinalities": list(quantizer.cardinalities),
+            "actions": [action_to_dict(action) for action in self.actions],
+            "config_actions": [action_to_dict(action) for action in self.config.actions],
+            "spare_bank": len(self.spare_bank),
+            "scm": self.scm is not None,
+        }
+        parts = {} if self.scm is None else {"scm": self.scm.save}
+        return save_folder(folder, "CTVAE", config, tensors, parts=parts)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: torch.device | str = "cpu") -> CTVAE:
+        """Loads a saved model; its answers are the same to the last bit.
+
+        Args:
+            folder: A folder written by ``save``.
+            device: Where the model goes.
+
+        Returns:
+            The model.
+
+        Raises:
+            FormatError: When a tensor is missing or of the wrong shape, or the folder is no model.
+        """
+        config, tensors = load_folder(folder, "CTVAE")
+        try:
+            settings = {**config["model"]}
+            settings["actions"] = tuple(action_from_dict(a) for a in config["config_actions"])
+            model = cls(CTVAEConfig(**settings))
+            actions = tuple(action_from_dict(fields) for fields in config["actions"])
+            sizes = tuple(int(k) for k in config["cardinalities"])
+            names, bank, has_scm = config["slot_names"], config["spare_bank"], config["scm"]
+        except (KeyError, TypeError, ValueError) as error:
+            msg = f"{folder}: config.json does not describe a CTVAE: {error}"
+            raise FormatError(msg) from error
+        width = max(sizes)
+        model.slot_names, model.actions = tuple(names), actions
+        model.quantizer = ScalarBins(
+            [torch.arange(k) * 1.0 for k in sizes], [torch.ones(k) for k in sizes]
+        )
+        model.decoder = SlotDecoder(
+            sizes, model.config.channels, model.config.image_size, spare=model.config.spare
+        )
+        for part, module in model._modules().items():
+            expected = module.state_dict()
+            state = {
+                name: take(tensors, f"{part}.{name}", tuple(tensor.shape), folder)
+                for name, tensor in expected.items()
+            }
+            module.load_state_dict(state)
+            module.eval()
+        shape = (len(actions), len(sizes), width, width)
+        kernels = take(tensors, "transition.kernels", shape, folder)
+        model.transition = TransitionProgram(kernels, sizes, actions)
+        model.spare_bank = take(tensors, "spare_bank", (bank, model.config.spare), folder)
+        model.scm = SCM.load(Path(folder) / "scm") if has_scm else None
+        return model.to(device)
 
     # --- the graph over slots ----------------------------------------------------------------
 
