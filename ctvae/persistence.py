@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,6 @@ def save_folder(
 
     Source: the safetensors format carries no code, so loading a file from a stranger runs none.
     """
-    from ctvae import __version__
-
     folder = Path(folder)
     if folder.exists() and not (folder / CONFIG).is_file() and any(_contents(folder)):
         msg = f"{folder} exists and is no saved model; give an empty or a new folder"
@@ -58,7 +57,7 @@ def save_folder(
     document = {
         "class": kind,
         "format_version": FORMAT_VERSION,
-        "library_version": __version__,
+        "library_version": version("ctvae"),
         "config": dict(config),
     }
     try:
@@ -114,7 +113,7 @@ def load_folder(
             raise FormatError(msg)
     try:
         document = json.loads((folder / CONFIG).read_text())
-        found, version, config = (
+        found, number, config = (
             document["class"],
             document["format_version"],
             document["config"],
@@ -125,9 +124,9 @@ def load_folder(
     if found != kind:
         msg = f"{folder} holds a {found}, not a {kind}; load it with ct.{found}.load"
         raise FormatError(msg)
-    if version != FORMAT_VERSION:
+    if number != FORMAT_VERSION:
         msg = (
-            f"{folder} has format version {version}, this library reads {FORMAT_VERSION} "
+            f"{folder} has format version {number}, this library reads {FORMAT_VERSION} "
             f"(written by ctvae {document.get('library_version', '?')})"
         )
         raise FormatError(msg)

@@ -20,7 +20,7 @@ from ctvae.slots import Slot, SlotSpace
 
 __all__ = ["ColourWorld", "colour_world"]
 
-RADII = (0.09, 0.125, 0.165)
+RADII = (0.10, 0.145, 0.19)
 JITTER_PIXELS = 0.4
 SHADE = 0.06
 """Half-range of the lightness that differs from scene to scene."""
@@ -67,6 +67,18 @@ class ColourWorld:
         ground = 0.08 + 0.17 * nuisances[:, 3]
         return draw_shapes(shape, colour, torch.tensor(RADII)[size], centre, ground)
 
+    def nuisances(self, num_scenes: int, *, seed: Seed) -> Float[Tensor, "scenes 4"]:
+        """Draws the nuisances of the scenes that ``edits`` with this seed shows.
+
+        Args:
+            num_scenes: How many scenes.
+            seed: The seed given to ``edits``.
+
+        Returns:
+            Numbers in [0, 1]: shift in x and y, lightness, ground.
+        """
+        return torch.rand(num_scenes, 4, generator=make_generator(spawn(seed, 2)[1]))
+
     def edits(self, num_scenes: int, *, seed: Seed) -> ImageSet:
         """Draws scenes with every edit of a single factor, to teach slots from pairs.
 
@@ -80,10 +92,10 @@ class ColourWorld:
         Returns:
             Images of the edit regime; a further factor ``scene`` numbers the scenes.
         """
-        generator = make_generator(seed)
+        generator = make_generator(spawn(seed, 2)[0])
         sizes = self.scm.slots.cardinalities
         base = torch.stack([torch.randint(k, (num_scenes,), generator=generator) for k in sizes], 1)
-        nuisances = torch.rand(num_scenes, 4, generator=generator)
+        nuisances = self.nuisances(num_scenes, seed=seed)
         scene = torch.arange(num_scenes)
         factors, scenes = [base], [scene]
         for column, size in enumerate(sizes):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ctvae.mechanisms.interventions import LocalLaw
 from ctvae.slots import SlotSpace
 
 __all__ = ["Program"]
@@ -23,7 +26,8 @@ class Program:
         slots: The columns.
         parents: For each column the columns of its parents, increasing; none where it is forced.
         order: The columns, parents before children.
-        tables: For each column ``(*parents, codes)`` probabilities.
+        tables: For each column ``(*parents, codes)`` probabilities, axes in column order; for a
+            forced column its natural table, which the engines do not read.
         forced: Column to its forced codes, ``()`` or ``(batch,)``.
     """
 
@@ -32,6 +36,34 @@ class Program:
     order: tuple[int, ...]
     tables: tuple[Float[Tensor, "*parents codes"], ...]
     forced: Mapping[int, Int[Tensor, "*batch"]]
+
+    @classmethod
+    def pack(cls, slots: SlotSpace, laws: Sequence[LocalLaw]) -> Program:
+        """Packs the laws of all slots; no table is copied.
+
+        Args:
+            slots: The columns.
+            laws: The law of each column; their parents must form no cycle.
+
+        Returns:
+            The program.
+
+        Example:
+            >>> fair = torch.tensor([0.5, 0.5])
+            >>> laws = [LocalLaw((1,), torch.eye(2)), LocalLaw((), fair)]
+            >>> Program.pack(SlotSpace.from_cardinalities([2, 2]), laws).order
+            (1, 0)
+        """
+        sorter = TopologicalSorter({column: law.parents for column, law in enumerate(laws)})
+        return cls(
+            slots,
+            tuple(law.parents for law in laws),
+            tuple(sorter.static_order()),
+            tuple(law.table for law in laws),
+            MappingProxyType({
+                c: law.forced for c, law in enumerate(laws) if law.forced is not None
+            }),
+        )
 
     @property
     def device(self) -> torch.device:
@@ -53,18 +85,19 @@ class Program:
     @cached_property
     def log_tables(self) -> tuple[Float[Tensor, "rows codes"], ...]:
         """Logarithms of the tables, parents flattened into rows."""
-        return tuple(
-            table.log().flatten(0, -2) if table.ndim > 1 else table.log()[None]
-            for table in self.tables
-        )
+        return tuple(_rows(table).log() for table in self.tables)
 
     @cached_property
     def thresholds(self) -> tuple[Float[Tensor, "cuts rows"], ...]:
-        """For each column the cumulative probabilities below which a code ends, cut by cut."""
+        """For each column the cumulative probabilities below which a code ends, cut by cut.
+
+        Summed in float64 and divided by the last sum, so that the cuts before codes of probability
+        zero at the end are exactly one and no draw below one passes them.
+        """
         packed = []
         for table in self.tables:
-            rows = table.double().flatten(0, -2) if table.ndim > 1 else table.double()[None]
-            packed.append(rows.cumsum(1)[:, :-1].T.float().contiguous())
+            sums = _rows(table).double().cumsum(1)
+            packed.append((sums / sums[:, -1:])[:, :-1].T.float().contiguous())
         return tuple(packed)
 
     def ancestors(self, columns: set[int]) -> set[int]:
@@ -98,3 +131,7 @@ class Program:
             size = self.slots[parent].cardinality
             index = codes[parent] if index is None else index * size + codes[parent]
         return index
+
+
+def _rows(table: Tensor) -> Tensor:
+    return table.reshape(-1, table.shape[-1])

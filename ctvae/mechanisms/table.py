@@ -12,24 +12,28 @@ from torch import Tensor
 from ctvae.counting import contingency_table
 from ctvae.errors import MechanismError
 from ctvae.randomness import Seed, spawn
+from ctvae.slots import Slot, SlotSpace
 
 __all__ = ["TableMechanism"]
 
 SUM_TOLERANCE = 1e-6
+"""How far the sum of a row may be from one."""
 
 
 class TableMechanism:
     r"""A slot's law as a table, :math:`P(X = v \mid \mathrm{parents} = u) = T[u, v]`.
 
-    Immutable. Rows are renormalised to the last bit after the check, in float64 unless float32 is
-    given.
+    Immutable: it holds a copy. Float32 and float64 tensors keep their dtype, which decides the
+    precision of exact answers; numbers in lists become float64. After the check, rows that miss
+    one by more than rounding are divided by their sum; all others keep their bits.
 
     Args:
         probs: ``(*parent_cardinalities, cardinality)``, rows summing to one within 1e-6. The
             parents' axes stand in the order of the slots' columns.
 
     Raises:
-        MechanismError: When an entry is negative or not finite, or a row does not sum to one.
+        MechanismError: When there is no cell, an entry is negative or not finite, or a row does
+            not sum to one.
 
     Example:
         >>> m = TableMechanism(torch.tensor([[0.9, 0.1], [0.2, 0.8]]))
@@ -40,24 +44,19 @@ class TableMechanism:
     __slots__ = ("_table",)
 
     def __init__(self, probs: Float[Tensor, "*parents codes"]) -> None:
-        table = torch.as_tensor(probs)
-        if not table.is_floating_point() or table.ndim == 0 or table.shape[-1] == 0:
+        table = _as_floats(probs, "a table")
+        sums = table.double().sum(-1, keepdim=True)
+        off = (sums - 1).abs()
+        if float(off.max()) > SUM_TOLERANCE:
             msg = (
-                "a table must be floats (*parent_cardinalities, cardinality), got "
-                f"{table.dtype} {tuple(table.shape)}"
+                "a table's rows must sum to one along the last axis; one is off by "
+                f"{float(off.max()):.3g}; TableMechanism.from_counts normalises counts"
             )
             raise MechanismError(msg)
-        if not bool(torch.isfinite(table).all()) or bool((table < 0).any()):
-            msg = "a table's entries must be probabilities: finite and not negative"
-            raise MechanismError(msg)
-        sums = table.sum(-1, keepdim=True)
-        off = float((sums - 1).abs().max())
-        if off > SUM_TOLERANCE:
-            msg = f"a table's rows must sum to one along the last axis; one is off by {off:.3g}"
-            raise MechanismError(msg)
-        if table.dtype not in {torch.float32, torch.float64}:
-            table = table.float()
-        self._table = (table / sums.to(table.dtype)).detach()
+        # Dividing a row that is right up to rounding would change its last bits at every copy.
+        rounding = table.shape[-1] * torch.finfo(table.dtype).eps
+        scaled = (table.double() / sums).to(table.dtype)
+        self._table = torch.where(off <= rounding, table, scaled).detach()
 
     def __repr__(self) -> str:
         given = ", ".join(map(str, self.parent_cardinalities))
@@ -79,7 +78,8 @@ class TableMechanism:
             The posterior mean.
 
         Raises:
-            MechanismError: When the pseudocount is not positive.
+            MechanismError: When a count is negative or not finite, or the pseudocount is not
+                positive.
 
         Example:
             >>> TableMechanism.from_counts(torch.tensor([3.0, 1.0]), pseudocount=1.0).table()
@@ -88,7 +88,7 @@ class TableMechanism:
         if not pseudocount > 0:
             msg = f"pseudocount must be positive, got {pseudocount}; unseen rows need one"
             raise MechanismError(msg)
-        smoothed = counts.double() + pseudocount
+        smoothed = _as_floats(counts, "counts").double() + pseudocount
         return cls(smoothed / smoothed.sum(-1, keepdim=True))
 
     @classmethod
@@ -101,7 +101,7 @@ class TableMechanism:
         parent_cardinalities: Sequence[int],
         pseudocount: float = 1.0,
     ) -> TableMechanism:
-        """Counts a table.
+        """Counts a table with a symmetric Dirichlet prior.
 
         Args:
             codes: The slot's codes.
@@ -111,12 +111,29 @@ class TableMechanism:
             pseudocount: The prior count of every cell.
 
         Returns:
-            The posterior mean.
+            The posterior mean, on the device of the codes.
+
+        Raises:
+            MechanismError: When codes and parents do not have one row for each other.
+
+        Example:
+            >>> codes, parents = torch.tensor([0, 1, 1]), torch.tensor([[0], [1], [1]])
+            >>> TableMechanism.fit(codes, parents, cardinality=2, parent_cardinalities=[2]).table()
+            tensor([[0.6667, 0.3333],
+                    [0.2500, 0.7500]], dtype=torch.float64)
 
         Cost: one pass over the rows.
         """
-        sizes = [*parent_cardinalities, cardinality]
-        counts = contingency_table(torch.cat([parents, codes[:, None]], 1), sizes)
+        if codes.ndim != 1 or parents.ndim != 2 or len(codes) != len(parents):
+            msg = (
+                "a fit takes codes (rows,) and parents (rows, parents), got "
+                f"{tuple(codes.shape)} and {tuple(parents.shape)}"
+            )
+            raise MechanismError(msg)
+        slots = [Slot(f"parent {k}", size) for k, size in enumerate(parent_cardinalities)]
+        space = SlotSpace([*slots, Slot("child", cardinality)])
+        rows = space.check_codes(torch.cat([parents.long(), codes[:, None].long()], 1))
+        counts = contingency_table(rows, space.cardinalities)
         return cls.from_counts(counts, pseudocount=pseudocount)
 
     @classmethod
@@ -138,8 +155,17 @@ class TableMechanism:
 
         Returns:
             The table, float64.
+
+        Raises:
+            MechanismError: When a cardinality is below one or the concentration not positive.
         """
         shape = (*parent_cardinalities, cardinality)
+        if min(shape) < 1 or not concentration > 0:
+            msg = (
+                "a random table needs cardinalities of at least 1 and a positive concentration, "
+                f"got {shape} and {concentration}"
+            )
+            raise MechanismError(msg)
         draws = np.random.default_rng(spawn(seed, 1)[0]).gamma(concentration, size=shape)
         probs = torch.from_numpy(draws).clamp(min=torch.finfo(torch.float64).tiny)
         return cls(probs / probs.sum(-1, keepdim=True))
@@ -174,3 +200,25 @@ class TableMechanism:
         moved = object.__new__(TableMechanism)
         moved._table = self._table.to(device)
         return moved
+
+
+def _as_floats(values: object, what: str) -> Tensor:
+    """Copies numbers that are finite and not negative into a float tensor with a last axis."""
+    try:
+        # NumPy reads plain numbers as float64, torch as float32.
+        given = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    except (TypeError, ValueError) as error:
+        msg = f"{what} must be numbers (*parent_cardinalities, cardinality), got {values!r}"
+        raise MechanismError(msg) from error
+    if given.is_complex() or given.ndim == 0 or given.numel() == 0:
+        msg = (
+            f"{what} must be real numbers (*parent_cardinalities, cardinality), got "
+            f"{given.dtype} {tuple(given.shape)}"
+        )
+        raise MechanismError(msg)
+    if not bool(torch.isfinite(given).all()) or bool((given < 0).any()):
+        msg = f"{what} must hold finite numbers that are not negative"
+        raise MechanismError(msg)
+    if given.dtype in {torch.float32, torch.float64}:
+        return given.detach().clone()
+    return given.float() if given.is_floating_point() else given.double()

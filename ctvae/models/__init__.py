@@ -1,0 +1,7 @@
+"""Models that users train."""
+
+from ctvae.models.ctvae import CTVAE, CTVAEConfig
+from ctvae.models.naming import Naming
+from ctvae.models.pictures import Edit, Pictures, World
+
+__all__ = ["CTVAE", "CTVAEConfig", "Edit", "Naming", "Pictures", "World"]

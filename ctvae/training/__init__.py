@@ -2,7 +2,7 @@
 
 from ctvae.training.checks import Alarm, TrainingStatus
 from ctvae.training.config import CodebookStage, DecoderStage, TrainingConfig, WarmUpStage
-from ctvae.training.fit import History, fit
+from ctvae.training.trainer import History, fit
 from ctvae.training.loop import Progress
 
 __all__ = [

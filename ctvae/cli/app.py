@@ -1,0 +1,66 @@
+"""The command ``ctvae``: arguments in, one clear line on bad input, exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Causal models over quantized latents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Actions(StrEnum):
+    """What the actions of a pair do to a factor."""
+
+    shift = "shift"
+    set = "set"
+
+
+@app.callback()
+def root() -> None:
+    """Causal models over quantized latents."""
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A dSprites or LPC npz file; the built-in colour world if left out."),
+    ] = None,
+    actions: Annotated[
+        Actions, typer.Option(help="Actions move a factor by one step, or set it to a value.")
+    ] = Actions.shift,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json, report.html, model/.")] = Path(
+        "runs/demo"
+    ),
+) -> None:
+    """Learn slots from pairs, discover their graph, intervene, retrieve actions, write a report."""
+    # Heavy modules load here, so that `ctvae --help` answers at once.
+    from ctvae.cli.demo import run_demo
+    from ctvae.data import SetTo, StepBy
+
+    run_demo(data, SetTo() if actions is Actions.set else StepBy(), seed=seed, out=out)
+
+
+def main() -> None:
+    """Runs the command; an error of the user ends in one line and exit code 2."""
+    try:
+        app()
+    except Exception as error:
+        from ctvae.errors import CTVAEError
+
+        if not isinstance(error, CTVAEError):
+            raise
+        sys.stderr.write(f"ctvae: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Engines: pure questions asked of a program."""
