@@ -155,12 +155,8 @@ class SlotDecoder(nn.Module):
         self.register_buffer("offsets", offsets[:-1], persistent=False)
         self.embedding = nn.Embedding(int(offsets[-1]), width)
         nn.init.normal_(self.embedding.weight, std=0.5)
-        self.dense = nn.Sequential(
-            nn.Linear(len(cardinalities) * width + spare, 256),
-            nn.ReLU(),
-            nn.Linear(256, 64 * self.start**2),
-            nn.ReLU(),
-        )
+        self.mix = nn.Linear(len(cardinalities) * width + spare, 256)
+        self.spread = nn.Linear(256, 64 * self.start**2)
         self.paint = nn.Sequential(
             nn.ConvTranspose2d(64, 48, 4, stride=2, padding=1),
             nn.ReLU(),
@@ -184,8 +180,8 @@ class SlotDecoder(nn.Module):
         parts = self.embedding(codes + self.offsets).flatten(1)
         if spare is not None:
             parts = torch.cat([parts, spare], 1)
-        hidden = self.dense(parts).unflatten(1, (64, self.start, self.start))
-        return self.paint(hidden)
+        hidden = self.spread(self.mix(parts).relu()).relu()
+        return self.paint(hidden.unflatten(1, (64, self.start, self.start)))
 
     @torch.no_grad()
     def permuted(self, slots: Sequence[int], codes: Sequence[Int[Tensor, " codes"]]) -> SlotDecoder:
@@ -203,10 +199,10 @@ class SlotDecoder(nn.Module):
         new.to(self.embedding.weight.device).load_state_dict(self.state_dict())
         rows = [self.offsets[old] + order for old, order in zip(slots, codes, strict=True)]
         new.embedding.weight.copy_(self.embedding.weight[torch.cat(rows)])
-        first, old_first = new.dense[0], self.dense[0]
         for here, old in enumerate(slots):
             mine = slice(here * self.width, (here + 1) * self.width)
-            first.weight[:, mine] = old_first.weight[:, old * self.width : (old + 1) * self.width]
+            theirs = slice(old * self.width, (old + 1) * self.width)
+            new.mix.weight[:, mine] = self.mix.weight[:, theirs]
         return new
 
 

@@ -272,7 +272,7 @@ class SlotSpace(Sequence[Slot]):
         items = {slot: value} if assignment is None else assignment
         checked: dict[int, Tensor] = {}
         for key, code in items.items():
-            column = self.index(key)  # type: ignore[arg-type]  # neither is None here
+            column = self.index(key)
             if column in checked:
                 msg = f"slot {self.names[column]!r} is set twice, by name and by index"
                 raise InterventionError(msg)

@@ -37,16 +37,20 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+def _numpy_state() -> np.ndarray:
+    return np.array(np.random.get_state(legacy=False)["state"]["key"])  # noqa: NPY002
+
+
 @pytest.fixture(autouse=True)
 def guard_global_state() -> Iterator[None]:
     """No test, and so no call of the library, may change the state of the user's process."""
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), _numpy_state()
     cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     dtype, validate = torch.get_default_dtype(), torch.distributions.Distribution._validate_args
     grad, stores = torch.is_grad_enabled(), set(pyro.get_param_store().keys())
     yield
     assert torch.equal(torch.get_rng_state(), torch_state), "the global torch RNG was used"
-    assert np.array_equal(np.random.get_state()[1], numpy_state), "the global numpy RNG was used"  # noqa: NPY002
+    assert np.array_equal(_numpy_state(), numpy_state), "the global numpy RNG was used"
     for before, after in zip(
         cuda_state, torch.cuda.get_rng_state_all() if cuda_state else [], strict=True
     ):

@@ -31,6 +31,7 @@ from ctvae.graph import (
     GES,
     PC,
     CausalGraph,
+    DiscoveryMethod,
     DiscoveryResult,
     GraphComparison,
     InterventionalBDeu,
@@ -43,7 +44,7 @@ from ctvae.training import History, fit
 
 __all__ = ["DemoResult", "run_demo"]
 
-METHODS = {
+METHODS: dict[str, DiscoveryMethod] = {
     "interventional BDeu": InterventionalBDeu(),
     "PC": PC(alpha=0.01),
     "GES": GES(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -114,7 +114,7 @@ def action_to_dict(action: Action) -> dict[str, int | str | None]:
     return {"class": type(action).__name__, **vars(action)}
 
 
-def action_from_dict(fields: dict[str, object]) -> Action:
+def action_from_dict(fields: Mapping[str, object]) -> Action:
     """Reads an action written by ``action_to_dict``.
 
     Args:

@@ -20,12 +20,12 @@ class CalibrationCurve(NamedTuple):
     Attributes:
         confidence: ``(bins,)`` mean confidence in the bin; NaN where it is empty.
         accuracy: ``(bins,)`` share right in the bin; NaN where it is empty.
-        count: ``(bins,)`` predictions in the bin.
+        size: ``(bins,)`` predictions in the bin.
     """
 
     confidence: Float[Tensor, " bins"]
     accuracy: Float[Tensor, " bins"]
-    count: Float[Tensor, " bins"]
+    size: Float[Tensor, " bins"]
 
 
 def _check(confidence: Tensor, correct: Tensor) -> None:
@@ -82,9 +82,9 @@ def calibration_error(
 
     Source: Naeini, Cooper, Hauskrecht (2015); Guo et al. (2017).
     """
-    _, _, count = curve = calibration_curve(confidence, correct, bins=bins)
+    curve = calibration_curve(confidence, correct, bins=bins)
     gap = (curve.accuracy - curve.confidence).abs().nan_to_num()
-    return float((gap * count).sum() / count.sum())
+    return float((gap * curve.size).sum() / curve.size.sum())
 
 
 def calibration_band(

@@ -102,7 +102,23 @@ class Quantizer(nn.Module, ABC):
         codes = self.quantize(features)
         vectors = self.lookup(codes)
         loss = (features - vectors.detach()).square().sum(-1).mean()
-        return Quantized(codes, _StraightThrough.apply(features, vectors), loss)
+        return Quantized(codes, straight_through(features, vectors), loss)
+
+
+def straight_through(features: Tensor, vectors: Tensor) -> Tensor:
+    """Gives the value of one tensor the gradient of another, exact to the last bit.
+
+    Args:
+        features: What the gradient flows to.
+        vectors: The value.
+
+    Returns:
+        ``vectors``, differentiated as if it were ``features``.
+
+    Source: Bengio, Leonard, Courville (2013).
+    """
+    result: Tensor = _StraightThrough.apply(features, vectors)  # type: ignore[no-untyped-call]  # torch does not annotate apply
+    return result
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -114,7 +130,7 @@ class _StraightThrough(torch.autograd.Function):
         return vectors.clone()
 
     @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # torch types the outputs as Any
+    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, None]:
         del ctx
         return gradient, None
 

@@ -2,8 +2,8 @@
 
 from ctvae.training.checks import Alarm, TrainingStatus
 from ctvae.training.config import CodebookStage, DecoderStage, TrainingConfig, WarmUpStage
-from ctvae.training.trainer import History, fit
 from ctvae.training.loop import Progress
+from ctvae.training.trainer import History, fit
 
 __all__ = [
     "Alarm",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ctvae.inference.actions import action_posterior
 from ctvae.mechanisms.actions import Action, ShiftAction
 from ctvae.mechanisms.transition import TransitionProgram
-from ctvae.models.autoencoder import SlotReader
+from ctvae.models.autoencoder import SlotReader, SpareReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
 from ctvae.nn import SlotDecoder, recompute_batch_norm
 from ctvae.quant.modes import find_modes
@@ -167,7 +167,7 @@ def learn_codebooks(
     read = quantizer.log_probs(model.read(judge.images[judge.used_images()])[..., None]).exp()
     probs = torch.zeros(len(judge.images), *read.shape[1:], device=model.device)
     probs[judge.used_images()] = read
-    best: tuple[float, float, TransitionProgram] | None = None
+    tried: list[tuple[float, float, TransitionProgram]] = []
     action = pairs.action.to(model.device)
     for smoothing in stage.smoothing:
         law = TransitionProgram.fit(
@@ -180,10 +180,10 @@ def learn_codebooks(
         )
         posterior = action_posterior(law, probs[judge.before], probs[judge.after])
         nll = -float(posterior.log_prob(judge.action.to(model.device)).mean())
-        if best is None or nll < best[0]:
-            best = (nll, smoothing, law)
+        tried.append((nll, smoothing, law))
+    _, smoothing, law = min(tried, key=lambda entry: entry[0])
     separation = torch.tensor([m.separation for m in modes])
-    return CodebookResult(quantizer, best[2], best[1], separation)
+    return CodebookResult(quantizer, law, smoothing, separation)
 
 
 class DecoderObjective(nn.Module):
@@ -193,13 +193,13 @@ class DecoderObjective(nn.Module):
     the *other* image of its pair: what an action changes can then come through the codes alone.
 
     Args:
-        model: A model with codebooks and a fresh decoder.
+        decoder: The decoder.
+        spare_reader: Reads what no slot holds; ``None`` where there is nothing of the kind.
     """
 
-    def __init__(self, model: CTVAE) -> None:
+    def __init__(self, decoder: SlotDecoder, spare_reader: SpareReader | None) -> None:
         super().__init__()
-        self.decoder = model.decoder
-        self.spare_reader = model.spare_reader
+        self.decoder, self.spare_reader = decoder, spare_reader
 
     def forward(self, images: Tensor, codes: Int[Tensor, "batch slots"], other: Tensor) -> StepLoss:
         """Scores a batch of drawings.

@@ -282,7 +282,7 @@ class _Run:
     def train_decoder(self) -> None:
         """Trains a fresh decoder on the frozen codes."""
         model, stage, pairs = self.model, self.config.decoder, self.pairs
-        model.decoder = make_decoder(model, self.seeds["weights"])
+        decoder = model.decoder = make_decoder(model, self.seeds["weights"])
         used = pairs.used_images()
         codes = torch.zeros(len(pairs.images), len(model.slots), dtype=torch.long)
         codes = codes.to(self.device)
@@ -298,7 +298,7 @@ class _Run:
             drawn, other = pairs.after[rows], pairs.before[rows]
             return self.unit(drawn), codes[drawn], self.unit(other)
 
-        objective = DecoderObjective(model)
+        objective = DecoderObjective(decoder, model.spare_reader)
         draw = draw_single if model.spare_reader is None else draw_swap
         groups = objective.groups(stage.learning_rate)
         self.optimise("decoder", objective, groups, draw, stage.steps)

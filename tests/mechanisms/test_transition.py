@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -205,7 +206,7 @@ def test_actions_survive_json() -> None:
     assert tuple(action_from_dict(action_to_dict(a)) for a in ACTIONS) == ACTIONS
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "rows of a kernel": (
         lambda: TransitionProgram(torch.ones(6, 3, 4, 4), SIZES, ACTIONS),
         MechanismError,

@@ -74,7 +74,7 @@ def test_calibration_error_of_a_closed_form() -> None:
     confidence = torch.tensor([0.95] * 10 + [0.55] * 10)
     correct = torch.tensor([True] * 10 + [True] * 3 + [False] * 7)
     assert calibration_error(confidence, correct) == pytest.approx(0.5 * 0.05 + 0.5 * 0.25)
-    assert int(calibration_curve(confidence, correct).count.sum()) == 20
+    assert int(calibration_curve(confidence, correct).size.sum()) == 20
 
 
 @pytest.mark.statistical

@@ -77,6 +77,7 @@ def test_straight_through_gradient_is_the_identity(quantizer: Quantizer) -> None
     features = _features(quantizer).requires_grad_()
     weights = _features(quantizer)
     (quantizer(features).vectors * weights).sum().backward()
+    assert features.grad is not None
     assert torch.equal(features.grad, weights)
 
 
@@ -152,7 +153,7 @@ def test_perplexity_counts_equally_used_codes() -> None:
     assert perplexity(torch.tensor([[0], [1], [2], [3]]), 8).item() == pytest.approx(4)
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "no codes": (lambda: SlotVQ([], width=2), CodeError, "cardinalities"),
     "decay of one": (lambda: SlotVQ([2], width=2, decay=1.0), CodeError, "decay"),
     "equal centres": (
