@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError, FormatError, GraphError, MechanismError, RegimeError
+from ctvae.errors import CTVAEError, FormatError, GraphError, MechanismError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
 from ctvae.inference import exact, sampling
+from ctvae.inference.variational import PyroModel, pyro_model
 from ctvae.mechanisms.base import Mechanism
-from ctvae.mechanisms.interventions import Hard
+from ctvae.mechanisms.interventions import Intervention, LocalLaw, merge_interventions
 from ctvae.mechanisms.program import Program
-from ctvae.mechanisms.table import TableMechanism
-from ctvae.persistence import load_folder, save_folder, take
+from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
+from ctvae.mechanisms.table import TableMechanism, fit_tables
+from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
 from ctvae.slots import Slot, SlotKey, SlotSpace
-
-if TYPE_CHECKING:
-    from ctvae.inference.variational import PyroModel
 
 __all__ = ["SCM"]
 
@@ -36,15 +35,23 @@ class SCM:
 
     Immutable: ``do`` returns a new model over the same mechanisms, with nothing copied. Under a
     hard ``do`` the slot's parents lose all influence on it and its reported value is the forced
-    one; its descendants respond, all other slots keep their law.
+    one; its descendants respond, all other slots keep their law. A row's probability says nothing
+    about what would have happened to one unit: that is a counterfactual, and needs noise.
+
+    Attributes:
+        slots: The slots, in column order.
+        graph: The DAG of the natural world, its nodes in column order.
+        mechanisms: Name to law, in column order; read-only.
+        interventions: Name to what was done, in column order; read-only.
 
     Args:
         graph: A DAG over exactly the slots' names.
         slots: The slots, in column order.
-        mechanisms: Name to law. A mechanism's parents stand in column order.
+        mechanisms: Name to law. A mechanism's parents stand in column order, whatever the order in
+            which the graph lists its nodes.
 
     Raises:
-        GraphError: When the graph is no DAG over the slots.
+        GraphError: When the graph is no DAG over exactly the slots, or there is no slot.
         MechanismError: When a mechanism is missing or its cardinalities do not fit.
 
     Example:
@@ -65,14 +72,15 @@ class SCM:
     ) -> None:
         self.slots = slots if isinstance(slots, SlotSpace) else SlotSpace(slots)
         self.graph = _check_graph(graph, self.slots)
-        self.mechanisms = {name: _find(mechanisms, name) for name in self.slots.names}
+        laws = {name: _find(mechanisms, name) for name in self.slots.names}
+        self.mechanisms: Mapping[str, Mechanism] = MappingProxyType(laws)
         unknown = sorted(set(mechanisms) - set(self.slots.names))
         if unknown:
             msg = f"mechanisms for {unknown}, which are no slots ({', '.join(self.slots.names)})"
             raise MechanismError(msg)
         for slot in self.slots:
             self._check_mechanism(slot)
-        self.interventions: dict[str, Hard] = {}
+        self.interventions: Mapping[str, Intervention] = MappingProxyType({})
 
     def _check_mechanism(self, slot: Slot) -> None:
         mechanism = self.mechanisms[slot.name]
@@ -88,8 +96,19 @@ class SCM:
             raise MechanismError(msg)
 
     def __repr__(self) -> str:
-        done = f", do({', '.join(sorted(self.interventions))})" if self.interventions else ""
-        return f"SCM({self.slots!r}, {self.graph.num_edges} edges{done})"
+        done = ", ".join(f"{name}={law}" for name, law in self.interventions.items())
+        edges = f"{self.graph.num_edges} edge{'s' if self.graph.num_edges != 1 else ''}"
+        return f"SCM({self.slots!r}, {edges}{f', do({done})' if done else ''})"
+
+    def _replace(
+        self, mechanisms: Mapping[str, Mechanism], interventions: Mapping[str, Intervention]
+    ) -> SCM:
+        """Makes a model over the same slots and graph from parts that are already checked."""
+        other = object.__new__(SCM)
+        other.slots, other.graph = self.slots, self.graph
+        other.mechanisms = MappingProxyType(dict(mechanisms))
+        other.interventions = MappingProxyType(dict(interventions))
+        return other
 
     # --- making one --------------------------------------------------------------------------
 
@@ -143,7 +162,7 @@ class SCM:
         Args:
             graph: A DAG over the slots.
             codes: Rows of codes; with regime and targets as ``Samples``.
-            slots: The columns, for plain codes.
+            slots: The columns, for plain codes; ``Samples`` bring theirs.
             pseudocount: The prior count of every cell.
 
         Returns:
@@ -151,90 +170,82 @@ class SCM:
 
         Raises:
             RegimeError: When the rows are edits or counterfactual pairs.
-            CTVAEError: When plain codes come without slots.
+            CTVAEError: When plain codes come without slots, or ``Samples`` with other ones.
+
+        Example:
+            >>> graph = CausalGraph.from_edges([("a", "b")])
+            >>> rows = torch.tensor([[0, 0], [1, 1], [1, 1]])
+            >>> SCM.fit(graph, rows, slots=[Slot("a", 2), Slot("b", 2)]).query("b", {"a": 1})
+            tensor([0.2500, 0.7500], dtype=torch.float64)
 
         Cost: one pass over the rows for each slot.
         """
-        rows = codes
-        if not isinstance(rows, Samples):
-            if slots is None:
-                msg = "plain codes need slots=[ct.Slot(name, cardinality), ...]"
+        named = None if slots is None else SlotSpace(slots)
+        if isinstance(codes, Samples):
+            rows = codes
+            if named is not None and named != rows.slots:
+                msg = f"slots= says {named!r}, the samples are over {rows.slots!r}; leave slots out"
                 raise CTVAEError(msg)
-            rows = Samples(rows, slots if isinstance(slots, SlotSpace) else SlotSpace(slots))
-        if not rows.regime.independent_rows:
-            msg = (
-                f"{rows.regime.value} rows are no samples of a causal law (they hold or share what "
-                "a law would draw); count observational or interventional rows"
-            )
-            raise RegimeError(msg)
-        space = rows.slots
-        graph = _check_graph(graph, space)
-        mechanisms = {}
-        for column, slot in enumerate(space):
-            own = slice(None) if rows.targets is None else ~rows.targets[:, column]
-            parents = [space.index(name) for name in graph.parents(slot.name)]
-            mechanisms[slot.name] = TableMechanism.fit(
-                rows.codes[own, column],
-                rows.codes[own][:, parents],
-                cardinality=slot.cardinality,
-                parent_cardinalities=[space[parent].cardinality for parent in parents],
-                pseudocount=pseudocount,
-            )
-        return cls(graph, space, mechanisms)
+        elif named is None:
+            msg = "plain codes need slots=[ct.Slot(name, cardinality), ...]"
+            raise CTVAEError(msg)
+        else:
+            rows = Samples(named.check_codes(codes), named)
+        graph = _check_graph(graph, rows.slots)
+        parents = {
+            name: tuple(rows.slots.index(parent) for parent in graph.parents(name))
+            for name in graph.nodes
+        }
+        return cls(graph, rows.slots, fit_tables(rows, parents, pseudocount=pseudocount))
 
     # --- worlds ------------------------------------------------------------------------------
 
     def do(
         self,
-        interventions: Mapping[SlotKey, int | Tensor | Hard] | None = None,
+        interventions: Mapping[SlotKey, int | Tensor | Intervention] | None = None,
         *,
         slot: SlotKey | None = None,
-        value: int | Tensor | None = None,
+        value: int | Tensor | Intervention | None = None,
     ) -> SCM:
         """Intervenes: a new model in which slots are set, whatever their parents.
 
         A slot done again takes the later value; the order of different slots does not matter.
+        Nothing but the values is copied, and this model stays as it is.
 
         Args:
             interventions: Slot to code, codes ``(batch,)`` (one world per row), or ``Hard``.
             slot: One slot, instead of a mapping.
-            value: Its code or codes.
+            value: Its code, codes or ``Hard``.
 
         Returns:
             The model of the intervened world.
+
+        Raises:
+            UnknownSlotError: When there is no such slot.
+            InterventionError: When a value is no code of its slot, or batches differ in length.
 
         Example:
             >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
             >>> scm.do({"a": 1, "b": 0}).sample(1, seed=0).tolist()
             [[1, 0]]
+            >>> scm.do(slot="b", value=torch.tensor([0, 1])).query("b").tolist()
+            [[1.0, 0.0], [0.0, 1.0]]
         """
-        plain = None
-        if interventions is not None:
-            plain = {k: v.value if isinstance(v, Hard) else v for k, v in interventions.items()}
-        checked = self.slots.check_assignment(plain, slot=slot, value=value)
-        merged = dict(self.interventions)
-        merged.update({self.slots.names[column]: Hard(codes) for column, codes in checked.items()})
-        # Batches of earlier and later interventions must fit together as well.
-        self.slots.check_assignment({name: hard.value for name, hard in merged.items()})
-        world = object.__new__(SCM)
-        world.slots, world.graph, world.mechanisms = self.slots, self.graph, self.mechanisms
-        world.interventions = merged
-        return world
+        done = merge_interventions(
+            self.slots, self.interventions, interventions, slot=slot, value=value
+        )
+        return self._replace(self.mechanisms, done)
 
     @cached_property
     def program(self) -> Program:
         """This world, packed and cut; made when first asked for."""
-        tables, parents, forced = [], [], {}
-        for column, slot in enumerate(self.slots):
-            table = self.mechanisms[slot.name].table()
-            hard = self.interventions.get(slot.name)
-            if hard is not None:
-                forced[column] = torch.as_tensor(hard.value).to(table.device)
-            tables.append(table)
-            names = () if hard is not None else self.graph.parents(slot.name)
-            parents.append(tuple(self.slots.index(name) for name in names))
-        order = tuple(self.slots.index(name) for name in self.graph.topological_order())
-        return Program(self.slots, tuple(parents), order, tuple(tables), forced)
+        laws = []
+        for name in self.slots.names:
+            parents = tuple(self.slots.index(parent) for parent in self.graph.parents(name))
+            law = LocalLaw(parents, self.mechanisms[name].table())
+            done = self.interventions.get(name)
+            laws.append(law if done is None else done.rewrite(law))
+        return Program.pack(self.slots, laws)
 
     def to(self, device: torch.device | str) -> SCM:
         """Moves the model.
@@ -245,11 +256,9 @@ class SCM:
         Returns:
             The same model on the device.
         """
-        moved = object.__new__(SCM)
-        moved.slots, moved.graph = self.slots, self.graph
-        moved.mechanisms = {name: m.to(device) for name, m in self.mechanisms.items()}
-        moved.interventions = self.interventions
-        return moved
+        return self._replace(
+            {name: law.to(device) for name, law in self.mechanisms.items()}, self.interventions
+        )
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -277,7 +286,8 @@ class SCM:
             codes: Rows of codes.
 
         Returns:
-            Nats; ``-inf`` for a row that contradicts a hard ``do``.
+            Nats; ``-inf`` for a row that contradicts a hard ``do``. Where values were done per row,
+            the codes are ``(..., batch, slots)``, each row in its own world.
         """
         return exact.log_prob(self.program, self.slots.check_codes(codes).to(self.program.device))
 
@@ -299,10 +309,14 @@ class SCM:
             budget: The largest intermediate table allowed, in entries.
 
         Returns:
-            ``(codes,)``, or one axis per slot asked for; the batch first where there is one.
+            ``(codes,)``, or one axis per slot asked for; the batch first where evidence or done
+            values have one. Float64 where any table is.
 
         Raises:
-            CTVAEError: When a slot is asked for twice.
+            CTVAEError: When no slot is asked for, or a slot is named twice.
+            EvidenceError: When the evidence has probability zero in this world, as where it
+                contradicts a done value.
+            StateSpaceError: When the answer needs a larger table than the budget.
 
         Example:
             >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
@@ -319,19 +333,29 @@ class SCM:
             self.slots.index(key): self.slots.check_value(key, value).to(device)
             for key, value in (given or {}).items()
         }
+        if len(seen) < len(given or {}):
+            msg = f"given= names each slot once, by name or by index, got {list(given or {})}"
+            raise CTVAEError(msg)
         return exact.query(self.program, columns, seen, budget=budget)
 
     def pyro_model(self, num_rows: int | None = None) -> PyroModel:
         """Writes this world as a plain Pyro program with ``Categorical`` sites in a plate.
 
+        A done slot is observed at its forced value. Counterfactuals are not in this program.
+
         Args:
-            num_rows: The size of the plate.
+            num_rows: The size of the plate; one row, or one per done row, where ``None``.
 
         Returns:
-            A function without arguments that returns name to codes.
-        """
-        from ctvae.inference.variational import pyro_model
+            A function without arguments that returns name to codes ``(num_rows,)``.
 
+        Example:
+            >>> from ctvae.randomness import scoped_seed
+            >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> with scoped_seed(0):
+            ...     scm.do(slot="b", value=1).pyro_model(num_rows=3)()["b"].tolist()
+            [1, 1, 1]
+        """
         return pyro_model(self.program, num_rows)
 
     def to_dict(self, codes: Int[Tensor, "*batch slots"]) -> dict[str, Int[Tensor, "*batch"]]:
@@ -355,16 +379,15 @@ class SCM:
 
         Returns:
             The folder.
+
+        Raises:
+            FormatError: When the folder cannot be written, or an intervention is not ``Hard``.
         """
-        tensors = {f"table.{name}": m.table() for name, m in self.mechanisms.items()}
-        for name, hard in self.interventions.items():
-            tensors[f"do.{name}"] = torch.as_tensor(hard.value)
+        tensors, shapes = laws_to_tensors(self.mechanisms, self.interventions)
         config = {
             "slots": {slot.name: slot.cardinality for slot in self.slots},
             "edges": sorted(self.graph.directed),
-            "interventions": {
-                name: list(tensors[f"do.{name}"].shape) for name in self.interventions
-            },
+            "interventions": shapes,
         }
         return save_folder(folder, "SCM", config, tensors)
 
@@ -384,23 +407,17 @@ class SCM:
         """
         config, tensors = load_folder(folder, "SCM", device=device)
         try:
-            slots = SlotSpace.from_cardinalities(config["slots"])
+            slots = SlotSpace.from_cardinalities(dict(config["slots"]))
             edges = [(str(a), str(b)) for a, b in config["edges"]]
             graph = CausalGraph.from_edges(directed=edges, nodes=slots.names)
-            shapes = {name: tuple(shape) for name, shape in config["interventions"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            msg = f"{folder}: config.json does not describe an SCM: {error}"
+            shapes = {str(name): list(shape) for name, shape in config["interventions"].items()}
+            laws, done = laws_from_tensors(slots, graph.parents, shapes, tensors, folder)
+            return cls(graph, slots, laws).do(done)
+        except FormatError:
+            raise
+        except (CTVAEError, KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"{folder}: config.json and weights do not describe an SCM: {error}"
             raise FormatError(msg) from error
-        mechanisms = {}
-        for slot in slots:
-            parents = (slots[name].cardinality for name in graph.parents(slot.name))
-            shape = (*parents, slot.cardinality)
-            table = take(tensors, f"table.{slot.name}", shape, folder)
-            mechanisms[slot.name] = TableMechanism(table)
-        scm = cls(graph, slots, mechanisms)
-        if not shapes:
-            return scm
-        return scm.do({n: take(tensors, f"do.{n}", s, folder) for n, s in shapes.items()})
 
 
 def _check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
@@ -409,6 +426,9 @@ def _check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
             f"an SCM needs a DAG, got a {graph.kind.name}; choose a member of the class with "
             "graph.consistent_extension()"
         )
+        raise GraphError(msg)
+    if not len(slots):
+        msg = "an SCM needs at least one slot"
         raise GraphError(msg)
     missing = sorted(set(slots.names) - set(graph.nodes))
     extra = sorted(set(graph.nodes) - set(slots.names))

@@ -22,6 +22,9 @@ __all__ = ["DEFAULT_BUDGET", "log_prob", "query"]
 DEFAULT_BUDGET = 2**26
 """The largest intermediate table that an exact query may need, in entries (512 MiB as float64)."""
 
+BATCH = -1
+"""The axis of worlds and evidence rows, beside the slots' columns."""
+
 
 def log_prob(program: Program, codes: Int[Tensor, "*batch slots"]) -> Float[Tensor, "*batch"]:
     r"""Gives the log-probability of rows, :math:`\sum_k \log P(x_k \mid x_{\mathrm{pa}(k)})`.
@@ -65,8 +68,9 @@ def query(
 ) -> Float[Tensor, "*batch_codes"]:
     r"""Answers :math:`P(\text{targets} \mid \text{given})` exactly in one world.
 
-    All slots that are neither ancestors of the targets nor of the evidence are dropped; the rest
-    is one contraction whose order is searched once per structure and kept.
+    Slots that are ancestors neither of the targets nor of the evidence are dropped, tables are
+    read at the forced and observed codes, and the rest is one contraction whose order is searched
+    once per structure and kept. Computed in float64 where any table is float64.
 
     Args:
         program: The world; under an intervention, the evidence is evidence in that world.
@@ -75,58 +79,92 @@ def query(
         budget: The largest intermediate table allowed, in entries.
 
     Returns:
-        Probabilities ``(codes of each target)``, with the batch first where evidence or forced
-        values have one.
+        Probabilities ``(codes of each target)``, with the batch first wherever evidence or forced
+        values have one, also where the targets do not depend on it.
 
     Raises:
+        ShapeError: When batches differ in length.
         StateSpaceError: When the contraction would exceed the budget.
         EvidenceError: When the evidence has probability zero in this world.
-        ShapeError: When batches differ in length.
 
     Source: variable elimination as einsum; path search by opt_einsum (Smith, Gray 2018).
     Cost: exponential in the width of the pruned graph; estimated before anything is computed.
     """
-    batches = {len(v) for v in (*given.values(), *program.forced.values()) if v.ndim}
+    batches = {len(codes) for codes in (*given.values(), *program.forced.values()) if codes.ndim}
     if len(batches) > 1:
         msg = f"evidence and forced values must share one batch length, got {sorted(batches)}"
         raise ShapeError(msg)
-    batch = len(program.slots)
+    fixed = {**given, **program.forced}
     operands: list[Tensor] = []
     axes: list[tuple[int, ...]] = []
+    possible = torch.ones((), dtype=program.dtype, device=program.device)
     for column in sorted(program.ancestors({*targets, *given})):
-        if column in program.forced:
-            _observe(program, column, program.forced[column], batch, operands, axes)
+        if column not in program.forced:
+            factor, free = _factor(program, column, fixed)
+        elif column in given:
+            factor, free = (given[column] == program.forced[column]).to(program.dtype), ()
         else:
-            operands.append(program.tables[column].to(program.dtype))
-            axes.append((*program.parents[column], column))
+            continue
         if column in given:
-            _observe(program, column, given[column], batch, operands, axes)
-    keep = tuple(targets)
-    uses_batch = any(batch in a for a in axes)
-    output = (batch, *keep) if uses_batch else keep
+            factor = _rescale(factor, free)
+        if free:
+            operands.append(factor)
+            axes.append((BATCH, *free) if factor.ndim > len(free) else free)
+        else:
+            possible = possible * factor
+    for column in targets:
+        if column in fixed:
+            size = program.slots[column].cardinality
+            operands.append(torch.nn.functional.one_hot(fixed[column], size).to(program.dtype))
+            axes.append((BATCH, column) if fixed[column].ndim else (column,))
+    uses_batch = any(BATCH in term for term in axes)
+    output = (BATCH, *targets) if uses_batch else tuple(targets)
     shapes = tuple(tuple(operand.shape) for operand in operands)
     joint = _contraction(tuple(axes), output, shapes, budget)(*operands)
+    if batches and not uses_batch:
+        joint = joint.expand(*batches, *joint.shape).clone()
     if not given:
         return joint
-    total = joint.flatten(1 if uses_batch else 0).sum(-1)
+    return _normalise(program, joint, possible, len(targets), given)
+
+
+def _factor(
+    program: Program, column: int, fixed: Mapping[int, Tensor]
+) -> tuple[Tensor, tuple[int, ...]]:
+    """Reads a column's table at the fixed codes; the batch, where there is one, comes first."""
+    scope = (*program.parents[column], column)
+    table = program.tables[column].to(program.dtype)
+    known = [axis for axis, member in enumerate(scope) if member in fixed]
+    if not known:
+        return table, scope
+    rest = [axis for axis in range(len(scope)) if axis not in known]
+    read = table.permute(*known, *rest)[tuple(fixed[scope[axis]] for axis in known)]
+    return read, tuple(scope[axis] for axis in rest)
+
+
+def _rescale(factor: Tensor, free: tuple[int, ...]) -> Tensor:
+    """Divides a factor of evidence by its largest entry, which the normalisation cancels."""
+    # Undivided, the product over much evidence would underflow and look impossible.
+    largest = factor.amax(tuple(range(-len(free), 0)), keepdim=True) if free else factor
+    return factor / largest.masked_fill(largest == 0, 1)
+
+
+def _normalise(
+    program: Program,
+    joint: Tensor,
+    possible: Tensor,
+    num_targets: int,
+    given: Mapping[int, Tensor],
+) -> Tensor:
+    total = joint.sum(tuple(range(-num_targets, 0))) * possible
     if bool((total <= 0).any()):
         names = ", ".join(program.slots.names[column] for column in given)
         msg = f"the evidence on {names} has probability zero in this world: nothing to condition on"
+        if total.ndim:
+            msg += f" (first at row {int((total <= 0).nonzero()[0])})"
         raise EvidenceError(msg)
-    return joint / total.reshape(total.shape + (1,) * len(keep))
-
-
-def _observe(
-    program: Program,
-    column: int,
-    codes: Tensor,
-    batch: int,
-    operands: list[Tensor],
-    axes: list[tuple[int, ...]],
-) -> None:
-    size = program.slots[column].cardinality
-    operands.append(torch.nn.functional.one_hot(codes, size).to(program.device, program.dtype))
-    axes.append((batch, column) if codes.ndim else (column,))
+    shape = total.shape + (1,) * num_targets
+    return joint * possible.reshape(possible.shape + (1,) * num_targets) / total.reshape(shape)
 
 
 @lru_cache(maxsize=1024)
@@ -136,9 +174,10 @@ def _contraction(
     shapes: tuple[tuple[int, ...], ...],
     budget: int,
 ) -> Callable[..., Any]:
-    symbol = opt_einsum.get_symbol
-    inputs = ",".join("".join(map(symbol, term)) for term in axes)
-    equation = f"{inputs}->{''.join(map(symbol, output))}"
+    def write(term: tuple[int, ...]) -> str:
+        return "".join(opt_einsum.get_symbol(axis + 1) for axis in term)  # BATCH is symbol 0
+
+    equation = f"{','.join(map(write, axes))}->{write(output)}"
     _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
     largest = int(info.largest_intermediate)
     if largest > budget:
@@ -146,5 +185,7 @@ def _contraction(
             f"this query needs a table of {largest:.3g} entries (budget {budget:.3g}); ask for "
             "fewer slots at once, condition on more, raise budget=, or draw samples instead"
         )
+        if BATCH in output:
+            msg += "; or split the batch"
         raise StateSpaceError(msg)
     return opt_einsum.contract_expression(equation, *shapes, optimize=info.path)

@@ -19,24 +19,32 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
     """Writes a world as a Pyro program with ``Categorical`` sites inside a plate.
 
     Rungs 1 and 2 only: conditioning and enumeration answer what is observed or done, never what
-    would have been. A forced slot is a deterministic site that reports its forced value. Tables
-    are indexed so that enumerated parents broadcast.
+    would have been. A forced slot is an observed site of the point law at its forced value: it
+    reports that value, and evidence that contradicts it has log-probability ``-inf``, as in
+    ``log_prob``. Tables are indexed so that enumerated parents broadcast. Sites draw from the
+    global generators; run the program under ``randomness.scoped_seed`` to fix and restore them.
+
+    Pyro's ``compute_marginals`` (1.9.2) fails with a ``KeyError`` in a plate of one row and on a
+    slot of one code; ask it with ``num_rows`` of at least 2.
 
     Args:
         program: The world.
-        num_rows: The size of the plate ``rows``; one row, or the batch of the forced values,
-            where ``None``.
+        num_rows: The size of the plate ``rows``, at least 1; one row, or the batch of the forced
+            values, where ``None``.
 
     Returns:
         A function without arguments that returns name to codes ``(num_rows,)``.
 
     Raises:
-        ShapeError: When values were forced for another number of rows.
+        ShapeError: When there is no row, or values were forced for another number of rows.
     """
-    if program.batch is not None and num_rows not in {None, program.batch}:
-        msg = f"values were forced for {program.batch} rows, the plate has {num_rows}"
+    rows = (program.batch or 1) if num_rows is None else num_rows
+    if rows < 1:
+        msg = f"the plate needs at least one row, got num_rows={num_rows}"
         raise ShapeError(msg)
-    rows = num_rows or program.batch or 1
+    if program.batch is not None and rows != program.batch:
+        msg = f"values were forced for {program.batch} rows, the plate has {rows}"
+        raise ShapeError(msg)
 
     def model() -> dict[str, Tensor]:
         import pyro
@@ -49,7 +57,10 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
                 name = names[column]
                 if column in program.forced:
                     codes = program.forced[column].expand(rows)
-                    values[column] = pyro.deterministic(name, codes, event_dim=0)
+                    # pyro.deterministic is masked: conditioning on it would be ignored in silence.
+                    values[column] = pyro.sample(
+                        name, dist.Delta(codes), obs=codes, infer={"_deterministic": True}
+                    )
                     continue
                 parents = tuple(values[parent] for parent in program.parents[column])
                 table = program.tables[column]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,11 +10,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.counting import contingency_table
-from ctvae.errors import MechanismError
+from ctvae.errors import MechanismError, RegimeError
 from ctvae.randomness import Seed, spawn
+from ctvae.regimes import Samples
 from ctvae.slots import Slot, SlotSpace
 
-__all__ = ["TableMechanism"]
+__all__ = ["TableMechanism", "fit_tables"]
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of a row may be from one."""
@@ -200,6 +201,48 @@ class TableMechanism:
         moved = object.__new__(TableMechanism)
         moved._table = self._table.to(device)
         return moved
+
+
+def fit_tables(
+    rows: Samples, parents: Mapping[str, Sequence[int]], *, pseudocount: float = 1.0
+) -> dict[str, TableMechanism]:
+    """Counts the tables of all slots.
+
+    A row in which a slot was set by ``do`` says nothing about that slot's own law and is left out
+    of its count, and of no other.
+
+    Args:
+        rows: Rows of codes with their regime.
+        parents: Slot name to the columns of its parents, increasing.
+        pseudocount: The prior count of every cell.
+
+    Returns:
+        Slot name to table.
+
+    Raises:
+        RegimeError: When the rows are edits or counterfactual pairs.
+
+    Cost: one pass over the rows for each slot.
+    """
+    if not rows.regime.independent_rows:
+        msg = (
+            f"{rows.regime.value} rows are no samples of a causal law (they hold or share what "
+            "a law would draw); count observational or interventional rows"
+        )
+        raise RegimeError(msg)
+    sizes = rows.slots.cardinalities
+    tables = {}
+    for name, causes in parents.items():
+        column = rows.slots.index(name)
+        natural = rows.codes if rows.targets is None else rows.codes[~rows.targets[:, column]]
+        tables[name] = TableMechanism.fit(
+            natural[:, column],
+            natural[:, list(causes)],
+            cardinality=sizes[column],
+            parent_cardinalities=[sizes[cause] for cause in causes],
+            pseudocount=pseudocount,
+        )
+    return tables
 
 
 def _as_floats(values: object, what: str) -> Tensor:
