@@ -347,35 +347,33 @@ def score_edits(
     """
     rows = torch.linspace(0, len(judged) - 1, min(max_images, len(judged))).long().unique()
     images, truth = judged.images[rows], judged.moved_factors[rows]
-    codes = model.encode(images)
-    spare = model.encode_spare(images)
+    codes, spare = model.encode(images).cpu(), model.encode_spare(images).cpu()
     plain = model.decode(codes, spare=spare)
     right = (judge.read(plain.cpu(), rows) == truth).all(1)
     error = float((plain.cpu() - _unit(images)).square().mean())
-    results: list[Tensor] = []
+    asked: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []  # source, factor, wanted, codes
     for factor, (slot, values) in enumerate(
         zip(slots.slot_of_factor, slots.value_of_code, strict=True)
     ):
         for code, value in enumerate(values.tolist()):
             wanted = truth.clone()
             wanted[:, factor] = value
-            chosen = (truth[:, factor] != value) & (codes[:, slot].cpu() != code)
-            chosen &= judge.exists(wanted, rows) if value >= 0 else chosen
-            if value < 0 or not bool(chosen.any()):
+            chosen = (truth[:, factor] != value) & (codes[:, slot] != code)
+            if value < 0:  # a code that stands for no value asks for nothing
                 continue
-            edited = codes[chosen.to(codes.device)].clone()
+            source = (chosen & judge.exists(wanted, rows)).nonzero()[:, 0]
+            edited = codes[source].clone()
             edited[:, slot] = code
-            drawn = model.decode(edited, spare=spare[chosen.to(spare.device)])
-            seen = judge.read(drawn.cpu(), rows[chosen])
-            target = torch.full((len(seen),), factor)
-            one = exactly_one_changed(truth[chosen], seen, target)
-            hit = (seen == wanted[chosen]).all(1)
-            none = (seen == truth[chosen]).all(1)
-            results.append(torch.stack([one, hit, none], 1))
-    if not results:
+            asked.append((source, torch.full_like(source, factor), wanted[source], edited))
+    source, target, wanted, edited = (torch.cat(column) for column in zip(*asked, strict=True))
+    if not len(source):
         msg = "no edit can be judged: no true picture of any edit exists"
         raise DataError(msg)
-    table = torch.cat(results).double()
+    seen = judge.read(model.decode(edited, spare=spare[source]).cpu(), rows[source])
+    one = exactly_one_changed(truth[source], seen, target)
+    hit = (seen == wanted).all(1)
+    none = (seen == truth[source]).all(1)
+    table = torch.stack([one, hit, none], 1).double()
     atomicity, on_target, no_effect = table.mean(0).tolist()
     return EditScores(
         atomicity, on_target, no_effect, float(right.double().mean()), error, len(table)

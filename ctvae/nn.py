@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ctvae.errors import ShapeError
 
-__all__ = ["ImageEncoder", "SlotDecoder", "check_images", "recompute_batch_norm"]
+__all__ = ["IMAGE_STEP", "ImageEncoder", "SlotDecoder", "check_images", "recompute_batch_norm"]
 
 IMAGE_STEP = 8
 """Images are halved three times, so their side must be a multiple of this."""

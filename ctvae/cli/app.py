@@ -50,7 +50,10 @@ def demo(
     from ctvae.cli.demo import run_demo
     from ctvae.data import SetTo, StepBy
 
-    run_demo(data, SetTo() if actions is Actions.set else StepBy(), seed=seed, out=out)
+    words = ["ctvae", "demo", *(["--data", data.name] if data else []), "--actions", actions.value]
+    command = " ".join([*words, "--seed", str(seed)])
+    rule = SetTo() if actions is Actions.set else StepBy()
+    run_demo(data, rule, seed=seed, out=out, command=command)
 
 
 def main() -> None:

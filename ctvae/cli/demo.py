@@ -83,7 +83,9 @@ class DemoResult:
     metrics: dict[str, object]
 
 
-def run_demo(data: Path | None, rule: PairRule, *, seed: int, out: Path) -> DemoResult:
+def run_demo(
+    data: Path | None, rule: PairRule, *, seed: int, out: Path, command: str
+) -> DemoResult:
     """Runs the main job and writes ``metrics.json``, ``report.html`` and ``model/``.
 
     Args:
@@ -91,6 +93,7 @@ def run_demo(data: Path | None, rule: PairRule, *, seed: int, out: Path) -> Demo
         rule: What actions do.
         seed: Seed of everything random.
         out: Where to write.
+        command: The command that makes the report again.
 
     Returns:
         What was found.
@@ -134,7 +137,7 @@ def run_demo(data: Path | None, rule: PairRule, *, seed: int, out: Path) -> Demo
     result.metrics["cpu_seconds"] = round(time.process_time() - cpu, 1)
     result.metrics["wall_seconds"] = round(time.perf_counter() - started, 1)
     model.save(out / "model")
-    write_report(demo_report(result, seed=seed), out / "report.html")
+    write_report(demo_report(result, seed=seed, command=command), out / "report.html")
     _write_json(out / "metrics.json", result.metrics)
     _print(console, result)
     console.print(f"wrote {out / 'report.html'}, {out / 'metrics.json'} and {out / 'model'}")

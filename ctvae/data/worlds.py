@@ -21,7 +21,7 @@ from ctvae.slots import Slot, SlotSpace
 __all__ = ["ColourWorld", "colour_world"]
 
 RADII = (0.10, 0.145, 0.19)
-JITTER_PIXELS = 0.4
+JITTER_PIXELS = 0.2
 SHADE = 0.06
 """Half-range of the lightness that differs from scene to scene."""
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ctvae.nn import ImageEncoder
+from ctvae.nn import IMAGE_STEP, ImageEncoder, check_size
 
 __all__ = ["SlotReader"]
 
@@ -88,7 +88,8 @@ class SlotReader(nn.Module):
 class SpareReader(nn.Module):
     """Reads a short vector of what no slot holds, such as pose or background.
 
-    Standardised over the images, so that zero is its mean.
+    Standardised over the images, so that zero is its mean. Small on purpose: it is trained beside
+    the decoder.
 
     Args:
         channels: Image channels.
@@ -98,7 +99,13 @@ class SpareReader(nn.Module):
 
     def __init__(self, channels: int, size: int, width: int) -> None:
         super().__init__()
-        self.encoder = ImageEncoder(channels, size, width)
+        check_size(size)
+        layers: list[nn.Module] = []
+        for inner, outer in ((channels, 16), (16, 32), (32, 32)):
+            layers += [nn.Conv2d(inner, outer, 3, stride=2, padding=1), nn.BatchNorm2d(outer)]
+            layers += [nn.ReLU()]
+        self.trunk = nn.Sequential(*layers, nn.Flatten())
+        self.out = nn.Linear(32 * (size // IMAGE_STEP) ** 2, width)
         self.standard = nn.BatchNorm1d(width, affine=False)
 
     def forward(
@@ -112,4 +119,4 @@ class SpareReader(nn.Module):
         Returns:
             One vector per image.
         """
-        return self.standard(self.encoder(images))
+        return self.standard(self.out(self.trunk(images)))
