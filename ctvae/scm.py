@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +27,9 @@ from ctvae.regimes import Samples
 from ctvae.slots import Slot, SlotKey, SlotSpace
 
 __all__ = ["SCM"]
+
+# A mapping is invariant in its keys: without this, dict[str, int] would be refused.
+Key = TypeVar("Key", bound=SlotKey)
 
 
 class SCM:
@@ -202,7 +206,7 @@ class SCM:
 
     def do(
         self,
-        interventions: Mapping[SlotKey, int | Tensor | Intervention] | None = None,
+        interventions: Mapping[Key, int | Tensor | Intervention] | None = None,
         *,
         slot: SlotKey | None = None,
         value: int | Tensor | Intervention | None = None,
@@ -294,7 +298,7 @@ class SCM:
     def query(
         self,
         slots: SlotKey | Sequence[SlotKey],
-        given: Mapping[SlotKey, int | Tensor] | None = None,
+        given: Mapping[Key, int | Tensor] | None = None,
         *,
         budget: int = exact.DEFAULT_BUDGET,
     ) -> Float[Tensor, "*batch_codes"]:

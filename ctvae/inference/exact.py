@@ -122,6 +122,7 @@ def query(
     shapes = tuple(tuple(operand.shape) for operand in operands)
     joint = _contraction(tuple(axes), output, shapes, budget)(*operands)
     if batches and not uses_batch:
+        _check_budget(joint.numel() * max(batches), budget, batched=True)
         joint = joint.expand(*batches, *joint.shape).clone()
     if not given:
         return joint
@@ -179,13 +180,15 @@ def _contraction(
 
     equation = f"{','.join(map(write, axes))}->{write(output)}"
     _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
-    largest = int(info.largest_intermediate)
-    if largest > budget:
-        msg = (
-            f"this query needs a table of {largest:.3g} entries (budget {budget:.3g}); ask for "
-            "fewer slots at once, condition on more, raise budget=, or draw samples instead"
-        )
-        if BATCH in output:
-            msg += "; or split the batch"
-        raise StateSpaceError(msg)
+    _check_budget(int(info.largest_intermediate), budget, batched=BATCH in output)
     return opt_einsum.contract_expression(equation, *shapes, optimize=info.path)
+
+
+def _check_budget(entries: int, budget: int, *, batched: bool) -> None:
+    if entries > budget:
+        msg = (
+            f"this query needs a table of {entries:.3g} entries (budget {budget:.3g}); ask for "
+            f"fewer slots at once, condition on more, {'split the batch, ' if batched else ''}"
+            "raise budget=, or draw samples instead"
+        )
+        raise StateSpaceError(msg)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +14,9 @@ from ctvae.errors import CodeError, InterventionError, ShapeError
 from ctvae.slots import SlotKey, SlotSpace
 
 __all__ = ["Hard", "Intervention", "LocalLaw", "merge_interventions"]
+
+# A mapping is invariant in its keys: without this, dict[str, int] would be refused.
+Key = TypeVar("Key", bound=SlotKey)
 
 
 class LocalLaw(NamedTuple):
@@ -123,7 +126,7 @@ class Hard:
 def merge_interventions(
     slots: SlotSpace,
     earlier: Mapping[str, Intervention],
-    interventions: Mapping[SlotKey, int | Tensor | Intervention] | None,
+    interventions: Mapping[Key, int | Tensor | Intervention] | None,
     *,
     slot: SlotKey | None = None,
     value: int | Tensor | Intervention | None = None,
@@ -150,13 +153,16 @@ def merge_interventions(
         >>> {name: str(hard) for name, hard in done.items()}
         {'shape': '2', 'hue': '5'}
     """
+    asked: Iterable[tuple[SlotKey, int | Tensor | Intervention]]
     if interventions is None and slot is not None and value is not None:
-        interventions = {slot: value}
+        asked = [(slot, value)]
     elif not isinstance(interventions, Mapping) or slot is not None or value is not None:
         msg = "say either slot= and value=, or a mapping such as {'hue': 5}"
         raise InterventionError(msg)
+    else:
+        asked = interventions.items()
     merged, seen = dict(earlier), set[int]()
-    for key, what in interventions.items():
+    for key, what in asked:
         column = slots.index(key)
         if column in seen:
             msg = f"slot {slots.names[column]!r} is set twice, by name and by index"

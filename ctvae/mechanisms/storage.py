@@ -13,7 +13,7 @@ from ctvae.mechanisms.base import Mechanism
 from ctvae.mechanisms.interventions import Hard, Intervention
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.persistence import take
-from ctvae.slots import SlotKey, SlotSpace
+from ctvae.slots import SlotSpace
 
 __all__ = ["laws_from_tensors", "laws_to_tensors"]
 
@@ -52,7 +52,7 @@ def laws_from_tensors(
     shapes: Shapes,
     tensors: Mapping[str, Tensor],
     where: str | Path,
-) -> tuple[dict[str, Mechanism], dict[SlotKey, int | Tensor | Intervention]]:
+) -> tuple[dict[str, Mechanism], dict[str, Hard]]:
     """Reads what ``laws_to_tensors`` wrote.
 
     Args:
@@ -70,7 +70,7 @@ def laws_from_tensors(
         sizes = tuple(slots[name].cardinality for name in parents_of(slot.name))
         table = take(tensors, f"table.{slot.name}", (*sizes, slot.cardinality), where)
         mechanisms[slot.name] = TableMechanism(table)
-    done: dict[SlotKey, int | Tensor | Intervention] = {
+    done = {
         name: Hard(take(tensors, f"do.{name}", tuple(shape), where))
         for name, shape in shapes.items()
     }

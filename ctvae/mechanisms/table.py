@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ctvae.counting import contingency_table
@@ -44,7 +45,7 @@ class TableMechanism:
 
     __slots__ = ("_table",)
 
-    def __init__(self, probs: Float[Tensor, "*parents codes"]) -> None:
+    def __init__(self, probs: Float[Tensor, "*parents codes"] | ArrayLike) -> None:
         table = _as_floats(probs, "a table")
         sums = table.double().sum(-1, keepdim=True)
         off = (sums - 1).abs()
@@ -65,7 +66,7 @@ class TableMechanism:
 
     @classmethod
     def from_counts(
-        cls, counts: Float[Tensor, "*parents codes"], *, pseudocount: float = 1.0
+        cls, counts: Float[Tensor, "*parents codes"] | ArrayLike, *, pseudocount: float = 1.0
     ) -> TableMechanism:
         r"""Estimates a table from counts with a symmetric Dirichlet prior.
 

@@ -1,0 +1,114 @@
+"""Interventions rewrite one slot's law; programs pack the laws of one world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from ctvae.errors import InterventionError
+from ctvae.mechanisms.interventions import Hard, Intervention, LocalLaw, merge_interventions
+from ctvae.mechanisms.program import Program
+from ctvae.mechanisms.table import TableMechanism
+from ctvae.slots import SlotSpace
+from tests.oracles import condition, enumerate_joint
+from tests.strategies import SCMS
+
+SLOTS = SlotSpace.from_cardinalities({"shape": 3, "hue": 8})
+
+
+@dataclass(frozen=True, eq=False)
+class Swapped:
+    """A kind the library does not know: the slot's codes count backwards."""
+
+    @property
+    def num_worlds(self) -> int | None:
+        return None
+
+    def checked(self, slots: SlotSpace, column: int) -> Swapped:
+        return self
+
+    def rewrite(self, law: LocalLaw) -> LocalLaw:
+        return LocalLaw(law.parents, law.table.flip(-1))
+
+
+def test_a_kind_from_outside_only_has_to_satisfy_the_protocol():
+    scm = SCMS["columns against causes"]()
+    world = scm.do({"b": Swapped()})
+    expected = condition(enumerate_joint(scm), [3, 1])[:, ::-1]
+    assert isinstance(Swapped(), Intervention)
+    torch.testing.assert_close(world.query(["d", "b"]), torch.tensor(expected.copy()))
+    assert "b=" in repr(world)
+
+
+def test_hard_copies_its_codes():
+    codes = torch.tensor([0, 1, 2])
+    hard = Hard(codes).checked(SLOTS, 1)
+    codes[:] = 7
+    assert torch.as_tensor(hard.value).tolist() == [0, 1, 2]
+
+
+def test_hard_cuts_parents_and_keeps_the_natural_table():
+    table = torch.eye(8)[:3]
+    law = Hard(5).rewrite(LocalLaw((0,), table))
+    assert law.parents == ()
+    assert law.table is table
+    assert law.forced is not None
+    assert int(law.forced) == 5
+
+
+def test_merging_is_in_column_order_and_the_later_value_wins():
+    first = merge_interventions(SLOTS, {}, {"hue": 5})
+    both = merge_interventions(SLOTS, first, {"shape": 1, "hue": 6})
+    assert {name: str(law) for name, law in both.items()} == {"shape": "1", "hue": "6"}
+    assert {name: str(law) for name, law in first.items()} == {"hue": "5"}
+
+
+def test_an_earlier_batch_may_be_replaced_by_one_of_another_length():
+    first = merge_interventions(SLOTS, {}, {"hue": torch.tensor([1, 2])})
+    second = merge_interventions(SLOTS, first, {"hue": torch.tensor([1, 2, 3])})
+    assert second["hue"].num_worlds == 3
+    with pytest.raises(InterventionError, match="hue: 2, shape: 3"):
+        merge_interventions(SLOTS, first, {"shape": torch.tensor([0, 0, 1])})
+
+
+@pytest.mark.parametrize("make", SCMS.values(), ids=SCMS.keys())
+class TestLawsOfPrograms:
+    def test_parents_come_before_children_and_in_column_order(self, make):
+        program = make().program
+        assert sorted(program.order) == list(range(len(program.slots)))
+        for column in program.order:
+            parents = program.parents[column]
+            assert list(parents) == sorted(parents)
+            place = program.order.index
+            assert all(place(parent) < place(column) for parent in parents)
+
+    def test_a_program_is_packed_once_and_shares_the_tables(self, make):
+        scm = make()
+        assert scm.program is scm.program
+        for name, table in zip(scm.slots.names, scm.program.tables, strict=True):
+            assert table is scm.mechanisms[name].table()
+
+    def test_no_draw_below_one_passes_the_cuts_of_impossible_codes(self, make):
+        program = make().program
+        for table, cuts in zip(program.tables, program.thresholds, strict=True):
+            law = table.reshape(-1, table.shape[-1])
+            assert bool((cuts[1:] >= cuts[:-1]).all())
+            impossible_end = law.flip(1).cumsum(1).flip(1)[:, 1:].T == 0
+            assert bool((cuts[impossible_end] == 1).all())
+
+
+def test_forced_values_are_read_only():
+    program = SCMS["done"]().program
+    with pytest.raises(TypeError):
+        program.forced[0] = torch.tensor(1)  # type: ignore[index]  # that is the point
+
+
+def test_cuts_before_impossible_codes_are_one_although_single_precision_rows_are_not():
+    # A float32 row whose entries sum to less than one in float64.
+    table = TableMechanism(torch.tensor([0.1] * 10 + [0.0])).table()
+    table = table * (1 - 1e-7)
+    program = Program.pack(SlotSpace.from_cardinalities([11]), [LocalLaw((), table)])
+    assert float(table.double().sum()) < 1
+    assert float(program.thresholds[0][-1]) == 1
