@@ -347,7 +347,7 @@ def score_edits(
     """
     rows = torch.linspace(0, len(judged) - 1, min(max_images, len(judged))).long().unique()
     images, truth = judged.images[rows], judged.moved_factors[rows]
-    codes, spare = model.encode(images).cpu(), model.encode_spare(images).cpu()
+    codes, spare = model.encode(images).cpu(), model.autoencoder.encode_spare(images).cpu()
     plain = model.decode(codes, spare=spare)
     right = (judge.read(plain.cpu(), rows) == truth).all(1)
     error = float((plain.cpu() - _unit(images)).square().mean())

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ctvae.errors import (
     CodeError,
-    InterventionError,
     ShapeError,
     UnknownSlotError,
     did_you_mean,
@@ -139,7 +138,7 @@ class SlotSpace(Sequence[Slot]):
         """The number of codes of each slot, in column order."""
         return tuple(slot.cardinality for slot in self._slots)
 
-    def index(self, value: SlotKey, start: int = 0, stop: int | None = None) -> int:  # type: ignore[override]  # a Sequence that is also looked up by name
+    def index(self, value: SlotKey, start: int = 0, stop: int | None = None) -> int:
         """Gives the column of a slot.
 
         Args:
@@ -240,51 +239,6 @@ class SlotSpace(Sequence[Slot]):
             )
             raise CodeError(msg)
         return codes
-
-    def check_assignment(
-        self,
-        assignment: Mapping[SlotKey, int | Tensor] | None,
-        *,
-        slot: SlotKey | None = None,
-        value: int | Tensor | None = None,
-    ) -> dict[int, Tensor]:
-        """Checks an assignment of codes to slots, written in either of its two forms.
-
-        Args:
-            assignment: Slot to code ``()`` or codes ``(batch,)``; or ``None``, with
-            slot: one slot and
-            value: its code.
-
-        Returns:
-            Column to int64 codes.
-
-        Raises:
-            InterventionError: When both or neither form is used, a code does not fit its slot, or
-                batches differ in length.
-
-        Example:
-            >>> SlotSpace.from_cardinalities({"hue": 8}).check_assignment(None, slot="hue", value=5)
-            {0: tensor(5)}
-        """
-        if (assignment is None) == (slot is None) or (slot is None) != (value is None):
-            msg = "say either slot= and value=, or a mapping such as {'hue': 5}"
-            raise InterventionError(msg)
-        items = {slot: value} if assignment is None else assignment
-        checked: dict[int, Tensor] = {}
-        for key, code in items.items():
-            column = self.index(key)
-            if column in checked:
-                msg = f"slot {self.names[column]!r} is set twice, by name and by index"
-                raise InterventionError(msg)
-            try:
-                checked[column] = self.check_value(column, code)  # type: ignore[arg-type]
-            except (CodeError, ShapeError) as error:
-                raise InterventionError(str(error)) from error
-        lengths = {len(codes) for codes in checked.values() if codes.ndim}
-        if len(lengths) > 1:
-            msg = f"values per row must have one length, got {sorted(lengths)}"
-            raise InterventionError(msg)
-        return checked
 
     def to_dict(self, codes: Int[Tensor, "*batch slots"]) -> dict[str, Int[Tensor, "*batch"]]:
         """Splits rows of codes by name.

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ctvae.cli.pages import EMPTY, demo_report
 from ctvae.cli.subjects import Subject, file_subject, world_subject
 from ctvae.data.transitions import PairRule, composed_pairs
 from ctvae.errors import FormatError
@@ -38,7 +39,9 @@ from ctvae.graph import (
     compare_graphs,
     learn_graph,
 )
-from ctvae.models.ctvae import CTVAE, CTVAEConfig
+from ctvae.models.config import CTVAEConfig
+from ctvae.models.ctvae import CTVAE
+from ctvae.report import write_report
 from ctvae.scm import SCM
 from ctvae.training import History, fit
 
@@ -51,7 +54,6 @@ METHODS: dict[str, DiscoveryMethod] = {
 }
 HEADLINE = "interventional BDeu"
 CEILING = "interventional BDeu, true factors"
-EMPTY = "empty graph"
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,6 @@ def run_demo(
     Returns:
         What was found.
     """
-    from ctvae.cli.pages import demo_report
-    from ctvae.report import write_report
-
     started, cpu = time.perf_counter(), time.process_time()
     console = Console()
     _check_writable(out)

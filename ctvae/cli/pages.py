@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ctvae.graph import CausalGraph, DiscoveryResult
 from ctvae.metrics.retrieval import calibration_curve
 from ctvae.report import (
     ActionCase,
@@ -35,6 +36,8 @@ __all__ = ["demo_report"]
 PICTURES = 10
 CASES = 4
 ANSWERS = 5
+EMPTY = "empty graph"
+"""A row of the comparison that is not worth a drawing."""
 WORLD_SEED = 7
 """The same in every report: columns of the worlds correspond."""
 
@@ -54,8 +57,7 @@ def demo_report(result: DemoResult, *, seed: int, command: str) -> ReportContent
     test = subject.test
     rows = torch.linspace(0, len(test) - 1, PICTURES).long()
     originals = _unit(test.images[rows])
-    drawn = model.decode(model.encode(originals), spare=model.encode_spare(originals))
-    titles = {name: graph for name, graph in result.graphs.items() if "empty" not in name}
+    drawn = model.decode(model.encode(originals), spare=model.autoencoder.encode_spare(originals))
     return ReportContent(
         title=f"ctvae demo: {subject.name}",
         subtitle=(
@@ -80,7 +82,11 @@ def demo_report(result: DemoResult, *, seed: int, command: str) -> ReportContent
         graphs=(
             GraphPanel("truth", subject.truth),
             *(
-                GraphPanel(name, getattr(graph, "graph", graph), subject.truth)
+                GraphPanel(
+                    name,
+                    graph.graph if isinstance(graph, DiscoveryResult) else graph,
+                    subject.truth,
+                )
                 for name, graph in titles.items()
             ),
         ),
@@ -96,6 +102,10 @@ def demo_report(result: DemoResult, *, seed: int, command: str) -> ReportContent
         confusion=_confusion(result),
         calibration=_calibration(result),
     )
+
+
+def _graph_of(found: DiscoveryResult | CausalGraph) -> CausalGraph:
+    return found.graph if isinstance(found, DiscoveryResult) else found
 
 
 def _unit(images: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Models that users train."""
 
-from ctvae.models.ctvae import CTVAE, CTVAEConfig
+from ctvae.models.config import CTVAEConfig
+from ctvae.models.ctvae import CTVAE
 from ctvae.models.naming import Naming
 from ctvae.models.pictures import Edit, Pictures, World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -13,6 +13,7 @@ from ctvae.errors import InterventionError
 from ctvae.randomness import Seed, spawn
 
 if TYPE_CHECKING:
+    from ctvae.mechanisms.interventions import Intervention
     from ctvae.models.ctvae import CTVAE
     from ctvae.scm import SCM
     from ctvae.slots import SlotKey
@@ -82,7 +83,8 @@ class Edit:
             Images and codes, one per image given.
         """
         codes = self.codes(self.model.encode(images))
-        return Pictures(self.model.decode(codes, spare=self.model.encode_spare(images)), codes)
+        spare = self.model.autoencoder.encode_spare(images)
+        return Pictures(self.model.decode(codes, spare=spare), codes)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class World:
 
     def do(
         self,
-        interventions: Mapping[SlotKey, Any] | None = None,
+        interventions: Mapping[SlotKey, int | Tensor | Intervention] | None = None,
         *,
         slot: SlotKey | None = None,
         value: int | Tensor | None = None,
@@ -134,6 +136,6 @@ class World:
         """
         for_codes, for_spare = spawn(seed, 2)
         codes = self.scm.sample(num_samples, seed=for_codes)
-        count = codes[..., 0].numel()
-        spare = self.model.draw_spare(count, for_spare)
+        spare = self.model.autoencoder.draw_spare(codes[..., 0].numel(), seed=for_spare)
+        spare = spare.reshape(*codes.shape[:-1], -1)
         return Pictures(self.model.decode(codes, spare=spare), codes)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ctvae.inference.actions import action_posterior
 from ctvae.mechanisms.actions import Action, ShiftAction
 from ctvae.mechanisms.transition import TransitionProgram
-from ctvae.models.autoencoder import SlotReader, SpareReader
+from ctvae.models.readers import SlotReader, SpareReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
 from ctvae.nn import SlotDecoder, recompute_batch_norm
 from ctvae.quant.modes import find_modes
@@ -150,7 +150,7 @@ def learn_codebooks(
         Codebooks and law.
     """
     used = pairs.used_images()
-    values = model.read(pairs.images[used])
+    values = model.autoencoder.read(pairs.images[used])
     modes = [
         find_modes(
             column,
@@ -164,9 +164,10 @@ def learn_codebooks(
     codes = torch.zeros(len(pairs.images), len(modes), dtype=torch.long, device=model.device)
     codes[used] = quantizer.quantize(values[..., None])
     judge = validation or pairs
-    read = quantizer.log_probs(model.read(judge.images[judge.used_images()])[..., None]).exp()
+    seen = judge.used_images()
+    read = quantizer.log_probs(model.autoencoder.read(judge.images[seen])[..., None]).exp()
     probs = torch.zeros(len(judge.images), *read.shape[1:], device=model.device)
-    probs[judge.used_images()] = read
+    probs[seen] = read
     tried: list[tuple[float, float, TransitionProgram]] = []
     action = pairs.action.to(model.device)
     for smoothing in stage.smoothing:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ctvae.errors import DataError, UnknownActionError
 from ctvae.inference.actions import action_posterior
-from ctvae.models.autoencoder import SlotReader
+from ctvae.models.readers import SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves
 from ctvae.nn import check_images
 from ctvae.randomness import make_generator, scoped_seed, spawn
@@ -122,11 +122,11 @@ def fit(
     begun = time.process_time()
     run = _Run(model, pairs, config, checkpoint, progress)
     moves = run.warm_up()
-    settle(model, model.reader, pairs.images[pairs.used_images()])
+    settle(model, model.autoencoder.reader, pairs.images[pairs.used_images()])
     judge = validation or pairs
     cross_entropy, continuous = _judge_moves(model, moves, judge)
     found = learn_codebooks(model, moves.spacing(), pairs, validation, config.codebook)
-    model.quantizer, model.transition = found.quantizer, found.transition
+    model.autoencoder.quantizer, model.transition = found.quantizer, found.transition
     run.train_decoder()
     model.scm = None  # an SCM over older codes would be wrong
     codes = [model.encode(judge.images[rows]) for rows in (judge.before, judge.after)]
@@ -258,7 +258,7 @@ class _Run:
         if any(action.target is None for action in model.actions):
             self._match()
         moves = ActionMoves(model.actions, len(model.slot_names))
-        objective = WarmUpObjective(model.reader, moves, stage)
+        objective = WarmUpObjective(model.autoencoder.reader, moves, stage)
         self.optimise("warm_up", objective, objective.groups(), self.draw_pairs, stage.steps)
         return moves
 
@@ -277,12 +277,12 @@ class _Run:
         )
         model.actions = resolve_targets(model.actions, free)
         with scoped_seed(self.seeds["weights"]):
-            model.reader = reader.with_slots(len(model.slot_names)).to(self.device)
+            model.autoencoder.reader = reader.with_slots(len(model.slot_names)).to(self.device)
 
     def train_decoder(self) -> None:
         """Trains a fresh decoder on the frozen codes."""
         model, stage, pairs = self.model, self.config.decoder, self.pairs
-        decoder = model.decoder = make_decoder(model, self.seeds["weights"])
+        decoder = model.autoencoder.decoder = make_decoder(model, self.seeds["weights"])
         used = pairs.used_images()
         codes = torch.zeros(len(pairs.images), len(model.slots), dtype=torch.long)
         codes = codes.to(self.device)
@@ -298,22 +298,22 @@ class _Run:
             drawn, other = pairs.after[rows], pairs.before[rows]
             return self.unit(drawn), codes[drawn], self.unit(other)
 
-        objective = DecoderObjective(decoder, model.spare_reader)
-        draw = draw_single if model.spare_reader is None else draw_swap
+        objective = DecoderObjective(decoder, model.autoencoder.spare_reader)
+        draw = draw_single if model.autoencoder.spare_reader is None else draw_swap
         groups = objective.groups(stage.learning_rate)
         self.optimise("decoder", objective, groups, draw, stage.steps)
-        if model.spare_reader is not None:
-            settle(model, model.spare_reader, pairs.images[used])
+        if model.autoencoder.spare_reader is not None:
+            settle(model, model.autoencoder.spare_reader, pairs.images[used])
             generator = make_generator(self.seeds["spare"])
             pick = torch.randperm(len(used), generator=generator)[:SPARE_BANK]
-            model.spare_bank = model.encode_spare(pairs.images[used[pick]])
+            model.autoencoder.spare_bank = model.autoencoder.encode_spare(pairs.images[used[pick]])
 
 
 @torch.no_grad()
 def _judge_moves(model: CTVAE, moves: ActionMoves, pairs: Transitions) -> tuple[float, float]:
     used = pairs.used_images()
     slots = torch.zeros(len(pairs.images), len(model.slot_names), device=model.device)
-    slots[used] = model.read(pairs.images[used])
+    slots[used] = model.autoencoder.read(pairs.images[used])
     action = pairs.action.to(model.device)
     scores = moves.scores(slots[pairs.before], slots[pairs.after])
     loss = torch.nn.functional.cross_entropy(scores, action)

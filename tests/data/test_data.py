@@ -70,7 +70,9 @@ def test_splits_share_no_unit_and_lose_nothing() -> None:
     parts = split_groups(groups, seed=1)
     assert sorted(torch.cat(parts).tolist()) == list(range(120))
     owners = [set(groups[part].tolist()) for part in parts]
-    assert not (owners[0] & owners[1] or owners[0] & owners[2] or owners[1] & owners[2])
+    assert not (owners[0] & owners[1])
+    assert not (owners[0] & owners[2])
+    assert not (owners[1] & owners[2])
     assert [len(owner) for owner in owners] == [28, 6, 6]
     assert all(torch.equal(a, b) for a, b in zip(parts, split_groups(groups, seed=1), strict=True))
 
@@ -213,6 +215,16 @@ def _truncated(path: Path) -> Path:
     return cut
 
 
+def _foreign(path: Path) -> Path:
+    np.savez(path / "foreign.npz", a=np.zeros(3))
+    return path / "foreign.npz"
+
+
+def _text(path: Path) -> Path:
+    (path / "text.npz").write_text("no archive")
+    return path / "text.npz"
+
+
 def _pickled(path: Path) -> Path:
     objects = np.array([{"a": 1}, None], dtype=object)
     return _dsprites_like(path / "pickled.npz", latents_classes=objects)
@@ -222,12 +234,12 @@ BAD: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
     "no such file": (lambda p: read_image_file(p / "none.npz"), FormatError, "no such file"),
     "truncated npz": (lambda p: read_image_file(_truncated(p)), FormatError, "truncated"),
     "text file": (
-        lambda p: read_image_file([(p / "a.npz").write_text("x"), p / "a.npz"][1]),  # type: ignore[arg-type]
+        lambda p: read_image_file(_text(p)),
         FormatError,
         "no npz",
     ),
     "foreign npz": (
-        lambda p: read_image_file([np.savez(p / "f.npz", a=np.zeros(3)), p / "f.npz"][1]),  # type: ignore[arg-type]
+        lambda p: read_image_file(_foreign(p)),
         FormatError,
         "no known kind",
     ),
