@@ -6,30 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError, FormatError, GraphError, MechanismError
+from ctvae.errors import CTVAEError, FormatError, GraphError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
 from ctvae.inference import exact, sampling
 from ctvae.inference.variational import PyroModel, pyro_model
-from ctvae.mechanisms.base import Mechanism
-from ctvae.mechanisms.interventions import Intervention, LocalLaw, merge_interventions
+from ctvae.mechanisms.base import Mechanism, check_mechanisms
+from ctvae.mechanisms.interventions import Intervention, Key, LocalLaw, merge_interventions
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
-from ctvae.mechanisms.table import TableMechanism, fit_tables
+from ctvae.mechanisms.table import fit_tables, random_tables
 from ctvae.persistence import load_folder, save_folder
-from ctvae.randomness import Seed, spawn
+from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 from ctvae.slots import Slot, SlotKey, SlotSpace
 
 __all__ = ["SCM"]
-
-# A mapping is invariant in its keys: without this, dict[str, int] would be refused.
-Key = TypeVar("Key", bound=SlotKey)
 
 
 class SCM:
@@ -76,28 +72,9 @@ class SCM:
     ) -> None:
         self.slots = slots if isinstance(slots, SlotSpace) else SlotSpace(slots)
         self.graph = _check_graph(graph, self.slots)
-        laws = {name: _find(mechanisms, name) for name in self.slots.names}
+        laws = check_mechanisms(self.slots, self.graph.parents, mechanisms)
         self.mechanisms: Mapping[str, Mechanism] = MappingProxyType(laws)
-        unknown = sorted(set(mechanisms) - set(self.slots.names))
-        if unknown:
-            msg = f"mechanisms for {unknown}, which are no slots ({', '.join(self.slots.names)})"
-            raise MechanismError(msg)
-        for slot in self.slots:
-            self._check_mechanism(slot)
         self.interventions: Mapping[str, Intervention] = MappingProxyType({})
-
-    def _check_mechanism(self, slot: Slot) -> None:
-        mechanism = self.mechanisms[slot.name]
-        parents = [self.slots[p].cardinality for p in self.graph.parents(slot.name)]
-        got = (tuple(mechanism.parent_cardinalities), mechanism.cardinality)
-        if got != (tuple(parents), slot.cardinality):
-            names = ", ".join(self.graph.parents(slot.name)) or "no parents"
-            msg = (
-                f"the mechanism of slot {slot.name!r} is for parents {got[0]} and {got[1]} codes; "
-                f"the graph needs {tuple(parents)} ({names}, in column order) and "
-                f"{slot.cardinality} codes"
-            )
-            raise MechanismError(msg)
 
     def __repr__(self) -> str:
         done = ", ".join(f"{name}={law}" for name, law in self.interventions.items())
@@ -113,8 +90,6 @@ class SCM:
         other.mechanisms = MappingProxyType(dict(mechanisms))
         other.interventions = MappingProxyType(dict(interventions))
         return other
-
-    # --- making one --------------------------------------------------------------------------
 
     @classmethod
     def from_edges(
@@ -138,16 +113,9 @@ class SCM:
         """
         slots = SlotSpace.from_cardinalities(cardinality)
         graph = CausalGraph.from_edges(directed=list(edges), nodes=slots.names)
-        mechanisms = {
-            slot.name: TableMechanism.random(
-                slot.cardinality,
-                [slots[parent].cardinality for parent in graph.parents(slot.name)],
-                concentration=concentration,
-                seed=child,
-            )
-            for slot, child in zip(slots, spawn(seed, len(slots)), strict=True)
-        }
-        return cls(graph, slots, mechanisms)
+        parents = _parent_columns(graph, slots)
+        tables = random_tables(slots, parents, concentration=concentration, seed=seed)
+        return cls(graph, slots, tables)
 
     @classmethod
     def fit(
@@ -181,8 +149,6 @@ class SCM:
             >>> rows = torch.tensor([[0, 0], [1, 1], [1, 1]])
             >>> SCM.fit(graph, rows, slots=[Slot("a", 2), Slot("b", 2)]).query("b", {"a": 1})
             tensor([0.2500, 0.7500], dtype=torch.float64)
-
-        Cost: one pass over the rows for each slot.
         """
         named = None if slots is None else SlotSpace(slots)
         if isinstance(codes, Samples):
@@ -196,13 +162,8 @@ class SCM:
         else:
             rows = Samples(named.check_codes(codes), named)
         graph = _check_graph(graph, rows.slots)
-        parents = {
-            name: tuple(rows.slots.index(parent) for parent in graph.parents(name))
-            for name in graph.nodes
-        }
+        parents = _parent_columns(graph, rows.slots)
         return cls(graph, rows.slots, fit_tables(rows, parents, pseudocount=pseudocount))
-
-    # --- worlds ------------------------------------------------------------------------------
 
     def do(
         self,
@@ -244,8 +205,7 @@ class SCM:
     def program(self) -> Program:
         """This world, packed and cut; made when first asked for."""
         laws = []
-        for name in self.slots.names:
-            parents = tuple(self.slots.index(parent) for parent in self.graph.parents(name))
+        for name, parents in _parent_columns(self.graph, self.slots).items():
             law = LocalLaw(parents, self.mechanisms[name].table())
             done = self.interventions.get(name)
             laws.append(law if done is None else done.rewrite(law))
@@ -260,11 +220,8 @@ class SCM:
         Returns:
             The same model on the device.
         """
-        return self._replace(
-            {name: law.to(device) for name, law in self.mechanisms.items()}, self.interventions
-        )
-
-    # --- questions ---------------------------------------------------------------------------
+        laws = {name: law.to(device) for name, law in self.mechanisms.items()}
+        return self._replace(laws, self.interventions)
 
     def sample(self, num_samples: int, *, seed: Seed = None) -> Int[Tensor, "*n slots"]:
         """Draws rows of codes.
@@ -278,8 +235,6 @@ class SCM:
         Returns:
             ``(num_samples, slots)``, or ``(num_samples, batch, slots)`` where values were done per
             row; int64, columns in slot order.
-
-        Cost: O(rows * slots), by table thresholds.
         """
         return sampling.sample(self.program, num_samples, seed=seed)
 
@@ -373,8 +328,6 @@ class SCM:
         """
         return self.slots.to_dict(codes)
 
-    # --- files -------------------------------------------------------------------------------
-
     def save(self, folder: str | Path) -> Path:
         """Saves the model, its interventions included, as a folder.
 
@@ -426,10 +379,10 @@ class SCM:
 
 def _check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
     if graph.kind is not GraphKind.DAG:
-        msg = (
-            f"an SCM needs a DAG, got a {graph.kind.name}; choose a member of the class with "
-            "graph.consistent_extension()"
-        )
+        way_out = "one member of the class is graph.consistent_extension()"
+        if graph.kind is GraphKind.ADMG:
+            way_out = "write hidden causes as slots, or leave them out"
+        msg = f"an SCM needs a DAG, got kind {graph.kind.name}; {way_out}"
         raise GraphError(msg)
     if not len(slots):
         msg = "an SCM needs at least one slot"
@@ -442,8 +395,5 @@ def _check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
     return graph.reorder(slots.names)
 
 
-def _find(mechanisms: Mapping[str, Mechanism], name: str) -> Mechanism:
-    if name not in mechanisms:
-        msg = f"slot {name!r} has no mechanism (given: {', '.join(sorted(mechanisms)) or 'none'})"
-        raise MechanismError(msg)
-    return mechanisms[name]
+def _parent_columns(graph: CausalGraph, slots: SlotSpace) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(map(slots.index, graph.parents(name))) for name in slots.names}

@@ -305,7 +305,12 @@ BAD = {
     "no DAG": (
         lambda: SCM(CausalGraph.from_edges(undirected=[("a", "b")]), SLOTS, {}),
         GraphError,
-        "needs a DAG, got a CPDAG",
+        r"got kind CPDAG; one member .* consistent_extension\(\)",
+    ),
+    "hidden causes": (
+        lambda: SCM(CausalGraph.from_edges(bidirected=[("a", "b")]), SLOTS, {}),
+        GraphError,
+        "got kind ADMG; write hidden causes as slots",
     ),
     "nodes": (
         lambda: SCM(CausalGraph.from_edges([("a", "c")]), SLOTS, {}),

@@ -157,6 +157,7 @@ def _normalise(
     num_targets: int,
     given: Mapping[int, Tensor],
 ) -> Tensor:
+    # After rescaling, what was read off entirely is 1 where the evidence can be and 0 elsewhere.
     total = joint.sum(tuple(range(-num_targets, 0))) * possible
     if bool((total <= 0).any()):
         names = ", ".join(program.slots.names[column] for column in given)
@@ -164,8 +165,7 @@ def _normalise(
         if total.ndim:
             msg += f" (first at row {int((total <= 0).nonzero()[0])})"
         raise EvidenceError(msg)
-    shape = total.shape + (1,) * num_targets
-    return joint * possible.reshape(possible.shape + (1,) * num_targets) / total.reshape(shape)
+    return joint / total.reshape(total.shape + (1,) * num_targets)
 
 
 @lru_cache(maxsize=1024)

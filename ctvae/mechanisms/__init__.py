@@ -2,7 +2,7 @@
 
 from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
 from ctvae.mechanisms.base import Mechanism
-from ctvae.mechanisms.interventions import Hard
+from ctvae.mechanisms.interventions import Hard, Intervention, LocalLaw
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.mechanisms.transition import TransitionProgram
@@ -10,6 +10,8 @@ from ctvae.mechanisms.transition import TransitionProgram
 __all__ = [
     "Action",
     "Hard",
+    "Intervention",
+    "LocalLaw",
     "Mechanism",
     "Program",
     "SetAction",

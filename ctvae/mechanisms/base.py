@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Mechanism"]
+from ctvae.errors import MechanismError
+from ctvae.slots import SlotSpace
+
+__all__ = ["Mechanism", "check_mechanisms"]
 
 
 @runtime_checkable
@@ -43,3 +47,45 @@ class Mechanism(Protocol):
         Returns:
             The same law on the device.
         """
+
+
+def check_mechanisms(
+    slots: SlotSpace,
+    parents_of: Callable[[str], tuple[str, ...]],
+    mechanisms: Mapping[str, Mechanism],
+) -> dict[str, Mechanism]:
+    """Checks that every slot has a law, and that it fits the slot and its parents.
+
+    Args:
+        slots: The slots.
+        parents_of: Slot name to the names of its parents, in column order.
+        mechanisms: Slot name to law.
+
+    Returns:
+        The same laws in column order.
+
+    Raises:
+        MechanismError: When a law is missing, belongs to no slot, or has other cardinalities.
+    """
+    unknown = sorted(set(mechanisms) - set(slots.names))
+    if unknown:
+        msg = f"mechanisms for {unknown}, which are no slots ({', '.join(slots.names)})"
+        raise MechanismError(msg)
+    laws = {}
+    for slot in slots:
+        if slot.name not in mechanisms:
+            given = ", ".join(sorted(mechanisms)) or "none"
+            msg = f"slot {slot.name!r} has no mechanism (given: {given})"
+            raise MechanismError(msg)
+        law, parents = mechanisms[slot.name], parents_of(slot.name)
+        sizes = tuple(slots[parent].cardinality for parent in parents)
+        if (tuple(law.parent_cardinalities), law.cardinality) != (sizes, slot.cardinality):
+            msg = (
+                f"the mechanism of slot {slot.name!r} is for parents "
+                f"{tuple(law.parent_cardinalities)} and {law.cardinality} codes; the graph needs "
+                f"{sizes} ({', '.join(parents) or 'no parents'}, in column order) and "
+                f"{slot.cardinality} codes"
+            )
+            raise MechanismError(msg)
+        laws[slot.name] = law
+    return laws

@@ -13,10 +13,10 @@ from torch import Tensor
 from ctvae.errors import CodeError, InterventionError, ShapeError
 from ctvae.slots import SlotKey, SlotSpace
 
-__all__ = ["Hard", "Intervention", "LocalLaw", "merge_interventions"]
+__all__ = ["Hard", "Intervention", "Key", "LocalLaw", "merge_interventions"]
 
-# A mapping is invariant in its keys: without this, dict[str, int] would be refused.
 Key = TypeVar("Key", bound=SlotKey)
+"""How a mapping names slots. Mappings are invariant in their keys; ``dict[str, int]`` needs it."""
 
 
 class LocalLaw(NamedTuple):

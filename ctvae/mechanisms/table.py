@@ -16,7 +16,7 @@ from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
 from ctvae.slots import Slot, SlotSpace
 
-__all__ = ["TableMechanism", "fit_tables"]
+__all__ = ["TableMechanism", "fit_tables", "random_tables"]
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of a row may be from one."""
@@ -246,8 +246,37 @@ def fit_tables(
     return tables
 
 
+def random_tables(
+    slots: SlotSpace,
+    parents: Mapping[str, Sequence[int]],
+    *,
+    concentration: float = 0.5,
+    seed: Seed = None,
+) -> dict[str, TableMechanism]:
+    """Draws the tables of all slots.
+
+    Args:
+        slots: The slots.
+        parents: Slot name to the columns of its parents, increasing.
+        concentration: Of the Dirichlet law of the rows; below 1 edges are strong.
+        seed: For the draws; every slot has a stream of its own.
+
+    Returns:
+        Slot name to table.
+    """
+    return {
+        slot.name: TableMechanism.random(
+            slot.cardinality,
+            [slots[parent].cardinality for parent in parents[slot.name]],
+            concentration=concentration,
+            seed=child,
+        )
+        for slot, child in zip(slots, spawn(seed, len(slots)), strict=True)
+    }
+
+
 def _as_floats(values: object, what: str) -> Tensor:
-    """Copies numbers that are finite and not negative into a float tensor with a last axis."""
+    """Reads numbers that are finite and not negative as a float tensor with a last axis."""
     try:
         # NumPy reads plain numbers as float64, torch as float32.
         given = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
@@ -264,5 +293,5 @@ def _as_floats(values: object, what: str) -> Tensor:
         msg = f"{what} must hold finite numbers that are not negative"
         raise MechanismError(msg)
     if given.dtype in {torch.float32, torch.float64}:
-        return given.detach().clone()
+        return given.detach()
     return given.float() if given.is_floating_point() else given.double()

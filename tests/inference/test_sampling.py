@@ -8,9 +8,12 @@ import torch
 
 from ctvae.errors import ShapeError
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.inference import sampling
+from ctvae.mechanisms.interventions import LocalLaw
+from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.scm import SCM
-from ctvae.slots import Slot
+from ctvae.slots import Slot, SlotSpace
 from tests.oracles import assert_counts_follow, enumerate_joint
 from tests.strategies import SCMS
 
@@ -67,6 +70,29 @@ def test_codes_of_probability_zero_are_never_drawn(codes):
     scm = SCM(CausalGraph.from_edges([("a", "b")]), [Slot("a", 3), Slot("b", codes)], laws)
     a, b = scm.sample(20_000, seed=0).T
     assert torch.equal(b, torch.tensor([0, codes // 2, codes - 1])[a])
+
+
+@pytest.mark.parametrize("few", [0, 10**6], ids=["searched", "one by one"])
+def test_draws_at_the_very_ends_and_on_the_cuts_take_a_possible_code(few, monkeypatch):
+    """u = 0, u = the largest number below one, and u on a cut: code v holds [cut v-1, cut v)."""
+    monkeypatch.setattr(sampling, "FEW_CUTS", few)
+    table = torch.tensor([[0.0, 0.25, 0.0, 0.75, 0.0], [0.5, 0.0, 0.5, 0.0, 0.0]]).double()
+    laws = [LocalLaw((), torch.tensor([0.5, 0.5])), LocalLaw((0,), table)]
+    cuts = Program.pack(SlotSpace.from_cardinalities([2, 5]), laws).thresholds[1]
+    last = 1 - 2**-24
+    noise = torch.tensor([0.0, 0.25, last, 0.0, 0.5, last])
+    rows = torch.tensor([0, 0, 0, 1, 1, 1], dtype=torch.int32)
+    assert sampling._draw(cuts, rows, noise).tolist() == [1, 3, 3, 0, 2, 2]
+
+
+@pytest.mark.parametrize("make", SCMS.values(), ids=SCMS.keys())
+def test_the_way_thresholds_are_read_never_changes_draws(make, monkeypatch):
+    scm = make()
+    draws = []
+    for few in (0, 10**6):
+        monkeypatch.setattr(sampling, "FEW_CUTS", few)
+        draws.append(scm.sample(2000, seed=9))
+    assert torch.equal(draws[0], draws[1])
 
 
 @pytest.mark.parametrize("make", SCMS.values(), ids=SCMS.keys())
