@@ -305,7 +305,7 @@ BAD = {
     "no DAG": (
         lambda: SCM(CausalGraph.from_edges(undirected=[("a", "b")]), SLOTS, {}),
         GraphError,
-        r"got kind CPDAG; one member .* consistent_extension\(\)",
+        r"got kind CPDAG; one member .*consistent_extension\(\)",
     ),
     "hidden causes": (
         lambda: SCM(CausalGraph.from_edges(bidirected=[("a", "b")]), SLOTS, {}),
