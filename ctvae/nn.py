@@ -86,7 +86,6 @@ class ImageEncoder(nn.Module):
         check_size(size)
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, 24, 5, stride=2, padding=2),
-            nn.BatchNorm2d(24),
             nn.ReLU(),
             nn.Conv2d(24, 48, 3, stride=2, padding=1),
             nn.BatchNorm2d(48),
@@ -155,8 +154,8 @@ class SlotDecoder(nn.Module):
         self.register_buffer("offsets", offsets[:-1], persistent=False)
         self.embedding = nn.Embedding(int(offsets[-1]), width)
         nn.init.normal_(self.embedding.weight, std=0.5)
-        self.mix = nn.Linear(len(cardinalities) * width + spare, 256)
-        self.spread = nn.Linear(256, 64 * self.start**2)
+        self.mix = nn.Linear(len(cardinalities) * width + spare, 512)
+        self.spread = nn.Linear(512, 64 * self.start**2)
         self.paint = nn.Sequential(
             nn.ConvTranspose2d(64, 48, 4, stride=2, padding=1),
             nn.ReLU(),

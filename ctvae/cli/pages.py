@@ -82,12 +82,9 @@ def demo_report(result: DemoResult, *, seed: int, command: str) -> ReportContent
         graphs=(
             GraphPanel("truth", subject.truth),
             *(
-                GraphPanel(
-                    name,
-                    graph.graph if isinstance(graph, DiscoveryResult) else graph,
-                    subject.truth,
-                )
-                for name, graph in titles.items()
+                GraphPanel(name, _graph_of(found), subject.truth)
+                for name, found in result.graphs.items()
+                if name != EMPTY
             ),
         ),
         comparison=result.comparison,

@@ -92,7 +92,7 @@ def draw_shapes(
     Coverage of a pixel is a ramp of one pixel's width in the signed distance to the outline.
 
     Args:
-        shape: 0 disc, 1 square, 2 triangle.
+        shape: 0 disc, 1 cross, 2 triangle.
         colour: RGB in [0, 1].
         radius: The radius in canvas units (the canvas is [0, 1] on each axis).
         centre: x to the right and y down, in canvas units.
@@ -114,11 +114,13 @@ def draw_shapes(
     dy = py - centre[:, 1, None, None]
     r = radius[:, None, None]
     disc = (dx**2 + dy**2).sqrt() - r
-    square = torch.maximum(dx.abs(), dy.abs()) - 0.87 * r
+    wide = torch.maximum(dx.abs() - r, dy.abs() - 0.34 * r)
+    tall = torch.maximum(dx.abs() - 0.34 * r, dy.abs() - r)
+    cross = torch.minimum(wide, tall)
     slope = math.sqrt(3) / 2
     triangle = torch.maximum(slope * dx.abs() - 0.5 * dy, dy) - 0.58 * r
     kind = shape[:, None, None]
-    distance = torch.where(kind == 0, disc, torch.where(kind == 1, square, triangle))
+    distance = torch.where(kind == 0, disc, torch.where(kind == 1, cross, triangle))
     cover = (0.5 - distance * SIDE).clamp(0, 1)[:, None]
     ground = background[:, None, None, None]
     picture = ground + cover * (colour[:, :, None, None] - ground)
