@@ -86,6 +86,7 @@ class ImageEncoder(nn.Module):
         check_size(size)
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, 24, 5, stride=2, padding=2),
+            nn.BatchNorm2d(24),
             nn.ReLU(),
             nn.Conv2d(24, 48, 3, stride=2, padding=1),
             nn.BatchNorm2d(48),
