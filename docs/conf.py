@@ -54,6 +54,14 @@ def skip_member(app, what, name, obj, skip, options):
     return True if generated or name.startswith("model_") else None
 
 
+def quote_types(app, what, name, obj, options, lines):
+    """Sets attribute types as code: the star of a shape such as "*batch" is no emphasis."""
+    for number, line in enumerate(lines):
+        field, colon, kind = line.partition(": ")
+        if field.startswith(":vartype ") and colon and "`" not in kind:
+            lines[number] = f"{field}: ``{kind}``"
+
+
 def draw_formula(tex: str) -> str:
     """Draws a formula as an SVG image, so that no page asks a server for a maths font."""
     from matplotlib import mathtext
@@ -95,6 +103,7 @@ def _formula(tex: str) -> str:
 
 def setup(app):
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("autodoc-process-docstring", quote_types, priority=600)  # after napoleon
     app.add_html_math_renderer(
         "mathtext", (inline_formula, None), (block_formula, None)
     )

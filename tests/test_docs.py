@@ -33,6 +33,7 @@ FENCE = re.compile(
     r"^```(?P<language>python|text)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 BETWEEN = re.compile(r"\s*")
 
 
@@ -154,7 +155,7 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     broken = []
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        for target in LINK.findall(text):
             if "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{_name(page)}: {target}")
     assert not broken
