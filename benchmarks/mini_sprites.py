@@ -11,6 +11,7 @@ import torch
 from benchmarks import baselines, records
 from ctvae.data import StepBy, composed_pairs, mini_sprites, split_groups, transition_pairs
 from ctvae.evaluation import GridJudge, score_edits, score_retrieval, score_slots
+from ctvae.mechanisms import Action, ShiftAction
 from ctvae.metrics import calibration_band, calibration_error
 from ctvae.models import CTVAE, CTVAEConfig
 from ctvae.training import TrainingConfig, fit
@@ -36,8 +37,7 @@ def run(seeds: Sequence[int] | None = None) -> None:
                 pairs
                 if targets == "known"
                 else [
-                    replace(p, actions=tuple(replace(a, target=None) for a in p.actions))
-                    for p in pairs
+                    replace(p, actions=tuple(_without_target(a) for a in p.actions)) for p in pairs
                 ]
             )
             model = CTVAE(CTVAEConfig(actions=used[0].actions), seed=seed)
@@ -77,6 +77,10 @@ def run(seeds: Sequence[int] | None = None) -> None:
             rows.append({"seed": seed, **found})
             records.show(rows[-1])
     records.write("mini_sprites", rows, _summary(rows, pooled))
+
+
+def _without_target(action: Action) -> Action:
+    return ShiftAction(action.name, None, 1)
 
 
 def _summary(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -35,11 +36,16 @@ class ActionPosterior:
     log_evidence: Float[Tensor, " batch"]
     sequences: Int[Tensor, "sequences length"]
     actions: tuple[Action, ...]
-    _signature: Int[Tensor, "batch sequences"] = field(repr=False)
+    _program: TransitionProgram = field(repr=False)
+    _codes: Int[Tensor, "batch slots"] = field(repr=False)
 
     def __repr__(self) -> str:
         batch, count = self.probs.shape
         return f"ActionPosterior({batch} pairs, {count} sequences of {self.sequences.shape[1]})"
+
+    @cached_property
+    def _signature(self) -> Int[Tensor, "batch sequences"]:
+        return _signatures(self._program, self._codes, self.sequences.shape[1])
 
     @property
     def mode(self) -> Int[Tensor, "batch length"]:
@@ -156,7 +162,8 @@ def action_posterior(
         evidence,
         sequences,
         program.actions,
-        _signatures(program, hard, length),
+        program,
+        hard,
     )
 
 
