@@ -346,7 +346,8 @@ class SCM:
             "edges": sorted(self.graph.directed),
             "interventions": shapes,
         }
-        return save_folder(folder, "SCM", config, tensors)
+        # Slots may share one law, and safetensors refuses tensors that share their memory.
+        return save_folder(folder, "SCM", config, {n: t.clone() for n, t in tensors.items()})
 
     @classmethod
     def load(cls, folder: str | Path, *, device: torch.device | str = "cpu") -> SCM:

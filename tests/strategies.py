@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -74,6 +75,32 @@ def _single_precision() -> SCM:
     return SCM(scm.graph, scm.slots, laws)
 
 
+def _dense() -> SCM:
+    """Every pair of five slots is joined; the columns are not in causal order."""
+    sizes = {"a": 2, "b": 3, "c": 2, "d": 3, "e": 2}
+    return SCM.from_edges(list(itertools.combinations("cebad", 2)), cardinality=sizes, seed=3)
+
+
+def _deterministic() -> SCM:
+    """``b`` and ``c`` are functions of their parents: c = (a + b) mod 3."""
+    b = torch.eye(3)[[2, 0]]
+    c = torch.eye(3)[(torch.arange(2)[:, None] + torch.arange(3)) % 3]
+    graph = CausalGraph.from_edges([("a", "b"), ("a", "c"), ("b", "c")])
+    laws = {"a": TableMechanism([0.3, 0.7]), "b": TableMechanism(b), "c": TableMechanism(c)}
+    return SCM(graph, [Slot("a", 2), Slot("b", 3), Slot("c", 3)], laws)
+
+
+def _many_codes() -> SCM:
+    return SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 200}, concentration=2.0, seed=4)
+
+
+def _shared_law() -> SCM:
+    """Two slots hold one mechanism object."""
+    law = TableMechanism([0.1, 0.9])
+    graph = CausalGraph.from_edges(nodes=["a", "b"])
+    return SCM(graph, [Slot("a", 2), Slot("b", 2)], {"a": law, "b": law})
+
+
 def _counted() -> SCM:
     scm = _chain()
     return SCM.fit(scm.graph, scm.sample(500, seed=0), slots=scm.slots)
@@ -86,6 +113,16 @@ SCMS: dict[str, Callable[[], SCM]] = {
         [("a", "b"), ("b", "c")], cardinality={"a": 2, "b": 1, "c": 3}, seed=0
     ),
     "chain": _chain,
+    "fork": lambda: SCM.from_edges(
+        [("b", "a"), ("b", "c")], cardinality={"a": 2, "b": 3, "c": 4}, seed=5
+    ),
+    "collider": lambda: SCM.from_edges(
+        [("a", "b"), ("c", "b")], cardinality={"a": 2, "b": 4, "c": 3}, seed=6
+    ),
+    "five slots, all joined": _dense,
+    "functions": _deterministic,
+    "many codes": _many_codes,
+    "one law twice": _shared_law,
     "columns against causes": _backwards,
     "nodes in another order": _shuffled_nodes,
     "zeros in tables": _zeros,

@@ -121,6 +121,8 @@ def query(
     output = (BATCH, *targets) if uses_batch else tuple(targets)
     shapes = tuple(tuple(operand.shape) for operand in operands)
     joint = _contraction(tuple(axes), output, shapes, budget)(*operands)
+    if len(operands) == 1:
+        joint = joint.clone()  # a contraction of one table is a view of it: the model's own
     if batches and not uses_batch:
         _check_budget(joint.numel() * max(batches), budget, batched=True)
         joint = joint.expand(*batches, *joint.shape).clone()

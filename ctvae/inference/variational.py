@@ -56,16 +56,17 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
             for column in program.order:
                 name = names[column]
                 if column in program.forced:
-                    codes = program.forced[column].expand(rows)
+                    codes = program.forced[column].expand(rows).clone()
                     # pyro.deterministic is masked: conditioning on it would be ignored in silence.
                     values[column] = pyro.sample(
                         name, dist.Delta(codes), obs=codes, infer={"_deterministic": True}
                     )
                     continue
                 parents = tuple(values[parent] for parent in program.parents[column])
-                table = program.tables[column]
-                probs = Vindex(table)[(*parents, slice(None))] if parents else table
-                values[column] = pyro.sample(name, dist.Categorical(probs))
+                # One precision, as in a query; probs= would make the impossible merely unlikely.
+                table = program.tables[column].to(program.dtype).log()
+                logits = Vindex(table)[(*parents, slice(None))] if parents else table
+                values[column] = pyro.sample(name, dist.Categorical(logits=logits))
         return {names[column]: values[column] for column in range(len(names))}
 
     return model

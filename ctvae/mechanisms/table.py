@@ -19,7 +19,7 @@ from ctvae.slots import Slot, SlotSpace
 __all__ = ["TableMechanism", "fit_tables", "random_tables"]
 
 SUM_TOLERANCE = 1e-6
-"""How far the sum of a row may be from one."""
+"""How far the sum of a row may be from one, where rounding alone explains no more."""
 
 
 class TableMechanism:
@@ -27,10 +27,11 @@ class TableMechanism:
 
     Immutable: it holds a copy. Float32 and float64 tensors keep their dtype, which decides the
     precision of exact answers; numbers in lists become float64. After the check, rows that miss
-    one by more than rounding are divided by their sum; all others keep their bits.
+    one by more than a division leaves are divided by their sum; all others keep their bits.
 
     Args:
-        probs: ``(*parent_cardinalities, cardinality)``, rows summing to one within 1e-6. The
+        probs: ``(*parent_cardinalities, cardinality)``, rows summing to one within 1e-6, or, for
+            many float32 codes, within the rounding of a sum (``sqrt(codes)`` epsilons). The
             parents' axes stand in the order of the slots' columns.
 
     Raises:
@@ -49,14 +50,17 @@ class TableMechanism:
         table = _as_floats(probs, "a table")
         sums = table.double().sum(-1, keepdim=True)
         off = (sums - 1).abs()
-        if float(off.max()) > SUM_TOLERANCE:
+        codes, eps = table.shape[-1], torch.finfo(table.dtype).eps
+        # A float32 softmax over thousands of codes misses one by more than the tolerance.
+        if float(off.max()) > max(SUM_TOLERANCE, codes**0.5 * eps):
             msg = (
                 "a table's rows must sum to one along the last axis; one is off by "
                 f"{float(off.max()):.3g}; TableMechanism.from_counts normalises counts"
             )
             raise MechanismError(msg)
-        # Dividing a row that is right up to rounding would change its last bits at every copy.
-        rounding = table.shape[-1] * torch.finfo(table.dtype).eps
+        # What a division leaves: the rounding of each entry, and that of the float64 sum. Dividing
+        # such a row again would change its last bits at every copy.
+        rounding = eps + codes * torch.finfo(torch.float64).eps
         scaled = (table.double() / sums).to(table.dtype)
         self._table = torch.where(off <= rounding, table, scaled).detach()
 

@@ -12,6 +12,7 @@ from pyro.infer import Predictive, TraceEnum_ELBO, config_enumerate
 
 from ctvae.errors import ShapeError
 from ctvae.randomness import scoped_seed
+from tests.oracles import all_rows
 from tests.strategies import SCMS
 
 ENUMERABLE = {name: make for name, make in SCMS.items() if name != "a slot of one code"}
@@ -45,6 +46,45 @@ def test_the_joint_of_a_trace_is_log_prob(make, device):
     torch.testing.assert_close(trace.log_prob_sum().to(expected.dtype), expected)
 
 
+@pytest.mark.parametrize("make", SCMS.values(), ids=SCMS.keys())
+def test_the_joint_of_a_trace_of_worlds_per_row_is_log_prob_of_each_row(make, device):
+    world = make().to(device).do(slot=0, value=torch.tensor([1, 0, 1]))
+    with scoped_seed(4, device):
+        trace = poutine.trace(world.pyro_model()).get_trace()
+    trace.compute_log_prob()
+    codes = torch.stack([trace.nodes[name]["value"] for name in world.slots.names], -1)
+    assert codes[:, 0].tolist() == [1, 0, 1]
+    per_row = torch.stack([trace.nodes[name]["log_prob"] for name in world.slots.names]).sum(0)
+    expected = world.log_prob(codes)
+    torch.testing.assert_close(per_row.to(expected.dtype), expected)
+
+
+@pytest.mark.parametrize("make", SCMS.values(), ids=SCMS.keys())
+def test_every_row_has_the_joint_of_log_prob_also_the_impossible(make, device):
+    """A Categorical of probabilities would call an impossible code merely unlikely."""
+    scm = make().to(device)
+    rows = all_rows(scm).to(device)
+    with scoped_seed(0, device):
+        values = {name: rows[:, k] for k, name in enumerate(scm.slots.names)}
+        model = poutine.condition(scm.pyro_model(num_rows=len(rows)), values)
+        trace = poutine.trace(model).get_trace()
+    trace.compute_log_prob()
+    total = sum(trace.nodes[name]["log_prob"] for name in scm.slots.names)
+    torch.testing.assert_close(torch.as_tensor(total), scm.log_prob(rows), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", ENUMERABLE.values(), ids=ENUMERABLE.keys())
+def test_enumerated_marginals_under_do_equal_queries(make, device):
+    scm = make().to(device)
+    for name in scm.slots.names:
+        world = scm.do(slot=name, value=1)
+        if len(world.interventions) == len(scm.slots):
+            continue
+        for other, law in marginals(world.pyro_model(num_rows=2)).items():
+            expected = world.query(other).expand(2, -1)
+            torch.testing.assert_close(law.probs, expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("make", ENUMERABLE.values(), ids=ENUMERABLE.keys())
 def test_enumerated_marginals_equal_queries(make, device):
     scm = make().to(device)
@@ -75,6 +115,13 @@ def test_a_done_slot_reports_the_forced_value():
     assert draws["c"].shape == (5, 2)
     assert returned["b"].tolist() == [0, 2]
     assert list(returned) == ["a", "b", "c"]
+
+
+def test_a_changed_draw_does_not_change_the_world():
+    world = SCMS["chain"]().do(slot="b", value=torch.tensor([0, 2]))
+    with scoped_seed(0):
+        world.pyro_model()()["b"].fill_(1)
+    assert world.sample(1, seed=0)[0, :, 1].tolist() == [0, 2]
 
 
 def test_evidence_against_a_done_value_is_impossible_as_in_log_prob():

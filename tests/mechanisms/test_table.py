@@ -59,6 +59,22 @@ def test_copying_keeps_every_bit_of_random_tables(seed, codes, rows, single):
     assert torch.equal(TableMechanism(once).table(), once)
 
 
+@pytest.mark.parametrize("codes", [2, 512, 4096])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_softmax_is_a_table_however_many_codes(codes, dtype):
+    """In float32 the sum of 4,096 rounded entries misses one by more than 1e-6."""
+    logits = torch.randn(64, codes, generator=torch.Generator().manual_seed(1), dtype=dtype) * 3
+    table = TableMechanism(torch.softmax(logits, -1)).table()
+    assert float((table.double().sum(-1) - 1).abs().max()) < 2e-7
+    assert torch.equal(TableMechanism(table).table(), table)
+    torch.distributions.Categorical(table, validate_args=True)
+
+
+def test_rounding_is_no_excuse_in_double_precision():
+    with pytest.raises(MechanismError, match="off by 2e-06"):
+        TableMechanism(torch.full((4096,), (1 + 2e-6) / 4096, dtype=torch.float64))
+
+
 def test_a_row_off_by_less_than_the_tolerance_is_normalised():
     table = TableMechanism(torch.tensor([0.5, 0.5 + 5e-7], dtype=torch.float64)).table()
     assert float(table.sum()) == pytest.approx(1, abs=1e-15)
