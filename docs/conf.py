@@ -59,7 +59,13 @@ def quote_types(app, what, name, obj, options, lines):
     for number, line in enumerate(lines):
         field, colon, kind = line.partition(": ")
         if field.startswith(":vartype ") and colon and "`" not in kind:
-            lines[number] = f"{field}: ``{kind}``"
+            short = re.sub(r"(?:[a-z_]\w*\.)+(?=[A-Z])", "", kind)
+            lines[number] = f"{field}: ``{short}``"
+
+
+def quote_factory(app, what, name, obj, options, signature, returns):
+    """Writes a default made by a factory as dots, which is Python where ``<factory>`` is not."""
+    return (signature and signature.replace("<factory>", "..."), returns)
 
 
 def draw_formula(tex: str) -> str:
@@ -67,7 +73,9 @@ def draw_formula(tex: str) -> str:
     from matplotlib import mathtext
     from matplotlib.font_manager import FontProperties
 
-    plain = tex.replace(r"\big[", "[").replace(r"\big]", "]").replace(r"\text ", r"\text")
+    plain = tex.replace(r"\big[", "[").replace(r"\big]", "]")
+    plain = re.sub(r"\\([gl])e(?![a-z])", r"\\\1eq", plain)
+    plain = re.sub(r"(\\(?:prod|sum)_(?:\{[^}]*\}|\w))", r"\1\\;", plain)  # room after the index
     plain = re.sub(r"\s+", " ", plain).strip()
     picture = io.BytesIO()
     depth = mathtext.math_to_image(
@@ -102,8 +110,14 @@ def _formula(tex: str) -> str:
 
 
 def setup(app):
+    from sphinx.domains.python import PyObject
+
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     app.connect("autodoc-skip-member", skip_member)
     app.connect("autodoc-process-docstring", quote_types, priority=600)  # after napoleon
+    app.connect("autodoc-process-signature", quote_factory)
     app.add_html_math_renderer(
         "mathtext", (inline_formula, None), (block_formula, None)
     )
