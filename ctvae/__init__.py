@@ -6,17 +6,17 @@ A slot is a named finite random variable. A structural causal model over slots i
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ctvae import data, errors, graph, metrics, quant
-from ctvae.graph import CausalGraph, DiscoveryResult, compare_graphs, learn_graph
-from ctvae.mechanisms import Hard, SetAction, ShiftAction, TableMechanism
-from ctvae.models import CTVAE, CTVAEConfig
-from ctvae.regimes import Regime, Samples
-from ctvae.scm import SCM
-from ctvae.slots import Slot, SlotSpace
-
 if TYPE_CHECKING:
+    from ctvae import data, errors, graph, metrics, quant
+    from ctvae.graph import CausalGraph, DiscoveryResult, compare_graphs, learn_graph
+    from ctvae.mechanisms import Hard, SetAction, ShiftAction, TableMechanism
+    from ctvae.models import CTVAE, CTVAEConfig
+    from ctvae.regimes import Regime, Samples
+    from ctvae.scm import SCM
+    from ctvae.slots import Slot, SlotSpace
     from ctvae.training import TrainingConfig, fit
 
 __version__ = "0.1.0"
@@ -46,12 +46,30 @@ __all__ = [
     "quant",
 ]
 
+# Each name is loaded when it is first asked for, so that the command line answers at once.
+_HOMES = {
+    "ctvae.graph": ("CausalGraph", "DiscoveryResult", "compare_graphs", "learn_graph"),
+    "ctvae.mechanisms": ("Hard", "SetAction", "ShiftAction", "TableMechanism"),
+    "ctvae.models": ("CTVAE", "CTVAEConfig"),
+    "ctvae.regimes": ("Regime", "Samples"),
+    "ctvae.scm": ("SCM",),
+    "ctvae.slots": ("Slot", "SlotSpace"),
+    "ctvae.training": ("TrainingConfig", "fit"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_SUBPACKAGES = frozenset({"data", "errors", "graph", "metrics", "quant"})
+
 
 def __getattr__(name: str) -> object:
-    """Loads the trainer when it is first asked for."""
-    if name in {"TrainingConfig", "fit"}:
-        from ctvae import training
-
-        return getattr(training, name)
+    """Loads a public name."""
+    if name in _SUBPACKAGES:
+        return import_module(f"ctvae.{name}")
+    if name in _HOME_OF:
+        return getattr(import_module(_HOME_OF[name]), name)
     msg = f"module 'ctvae' has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    """Lists the public names."""
+    return sorted([*__all__, "__version__"])

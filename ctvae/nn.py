@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ctvae.errors import ShapeError
+from ctvae.randomness import scoped_seed
 
 __all__ = ["IMAGE_STEP", "ImageEncoder", "SlotDecoder", "check_images", "recompute_batch_norm"]
 
@@ -195,7 +196,8 @@ class SlotDecoder(nn.Module):
             A new decoder that draws the same pictures from the renamed codes.
         """
         sizes = [self.cardinalities[old] for old in slots]
-        new = SlotDecoder(sizes, self.channels, self.size, spare=self.spare, width=self.width)
+        with scoped_seed(0):  # weights drawn only to be replaced
+            new = SlotDecoder(sizes, self.channels, self.size, spare=self.spare, width=self.width)
         new.to(self.embedding.weight.device).load_state_dict(self.state_dict())
         rows = [self.offsets[old] + order for old, order in zip(slots, codes, strict=True)]
         new.embedding.weight.copy_(self.embedding.weight[torch.cat(rows)])

@@ -59,11 +59,21 @@ def demo(
 def main() -> None:
     """Runs the command; an error of the user ends in one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except Exception as error:
-        from ctvae.errors import CTVAEError
-
-        if not isinstance(error, CTVAEError):
+        message = _message(error)
+        if message is None:
             raise
-        sys.stderr.write(f"ctvae: {error}\n")
+        sys.stderr.write(f"ctvae: {message}\n")
         sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _message(error: Exception) -> str | None:
+    """What to tell the user; ``None`` for an error of ours."""
+    describe = getattr(error, "format_message", None)
+    if callable(describe):  # a wrong option, as the command line parser says it
+        return " ".join(str(describe()).split()) or "no command given; try ctvae --help"
+    from ctvae.errors import CTVAEError
+
+    return str(error) if isinstance(error, CTVAEError) else None

@@ -17,6 +17,7 @@ from ctvae.models.config import CTVAEConfig
 from ctvae.nn import SlotDecoder
 from ctvae.persistence import load_folder, save_folder, take
 from ctvae.quant.scalar import ScalarBins
+from ctvae.randomness import scoped_seed
 from ctvae.scm import SCM
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class SavedModel:
         sizes, coder = self.cardinalities, model.autoencoder
         spread = [torch.arange(k).float() for k in sizes]
         coder.quantizer = ScalarBins(spread, [torch.ones(k) for k in sizes])
-        coder.decoder = SlotDecoder(sizes, coder.channels, coder.size, spare=coder.spare)
+        with scoped_seed(0):  # weights drawn only to be replaced
+            coder.decoder = SlotDecoder(sizes, coder.channels, coder.size, spare=coder.spare)
         for part, module in coder.modules().items():
             state = {
                 name: take(self.tensors, f"{part}.{name}", tuple(tensor.shape), self.folder)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ctvae.nn import IMAGE_STEP, ImageEncoder, check_size
+from ctvae.randomness import scoped_seed
 
 __all__ = ["SlotReader", "SpareReader"]
 
@@ -71,7 +72,9 @@ class SlotReader(nn.Module):
         Returns:
             A new reader whose outputs are in the new order.
         """
-        new = SlotReader(self.channels, self.size, len(slots)).to(self.encoder.out.weight.device)
+        with scoped_seed(0):  # weights drawn only to be replaced
+            new = SlotReader(self.channels, self.size, len(slots))
+        new.to(self.encoder.out.weight.device)
         state = {name: tensor.clone() for name, tensor in self.state_dict().items()}
         order = list(slots)
         for name in (
