@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
@@ -62,10 +63,10 @@ class Samples:
             if self.regime is Regime.INTERVENTIONAL:
                 msg = "interventional rows need targets (rows, slots): which slots were set"
                 raise RegimeError(msg)
-        elif self.targets.shape != self.codes.shape:
+        elif self.targets.shape != self.codes.shape or self.targets.dtype != torch.bool:
             msg = (
-                f"targets must have the shape of the codes {tuple(self.codes.shape)}, "
-                f"got {tuple(self.targets.shape)}"
+                f"targets must be booleans of the shape of the codes {tuple(self.codes.shape)}, "
+                f"got {self.targets.dtype} {tuple(self.targets.shape)}"
             )
             raise ShapeError(msg)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypeAlias, overload
 
 import torch
@@ -113,6 +114,9 @@ class SlotSpace(Sequence[Slot]):
             return self._slots[key]
         return self._slots[self.index(key)]
 
+    def __contains__(self, item: object) -> bool:
+        return item in (self._position if isinstance(item, str) else self._slots)
+
     def __len__(self) -> int:
         return len(self._slots)
 
@@ -155,8 +159,9 @@ class SlotSpace(Sequence[Slot]):
         del start, stop
         if isinstance(value, str) and value in self._position:
             return self._position[value]
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self):
-            return value
+        integer = isinstance(value, Integral) and not isinstance(value, bool)
+        if integer and 0 <= int(value) < len(self):
+            return int(value)
         known = ", ".join(self.names)
         msg = f"slot {value!r} is not in this model (slots: {known})"
         if not isinstance(value, str):

@@ -1,5 +1,6 @@
 """Data: rendered worlds, files of the field, and transition pairs."""
 
+from ctvae.data.files import read_dsprites, read_image_file, read_lpc_sprites
 from ctvae.data.images import ImageSet, pool_images, split_groups
 from ctvae.data.render import mini_sprites
 from ctvae.data.transitions import (
@@ -11,17 +12,23 @@ from ctvae.data.transitions import (
     composed_pairs,
     transition_pairs,
 )
+from ctvae.data.worlds import ColourWorld, colour_world
 
 __all__ = [
+    "ColourWorld",
     "ComposedPairs",
     "ImageSet",
     "PairRule",
     "SetTo",
     "StepBy",
     "Transitions",
+    "colour_world",
     "composed_pairs",
     "mini_sprites",
     "pool_images",
+    "read_dsprites",
+    "read_image_file",
+    "read_lpc_sprites",
     "split_groups",
     "transition_pairs",
 ]

@@ -52,7 +52,7 @@ class CTVAE:
         >>> from ctvae.mechanisms.actions import ShiftAction
         >>> config = CTVAEConfig(actions=(ShiftAction("+", 0, 1), ShiftAction("-", 0, -1)))
         >>> CTVAE(config, seed=0)
-        CTVAE(1 slots, 2 actions, not fitted)
+        CTVAE(1 slot, 2 actions, not fitted)
 
     Source: slots and action retrieval: Gendron, Witbrock, Dobbie (IJCAI 2023); the recipe is ours.
     """
@@ -79,7 +79,9 @@ class CTVAE:
 
     def __repr__(self) -> str:
         if self.transition is None:
-            return f"CTVAE({len(self.slot_names)} slots, {len(self.actions)} actions, not fitted)"
+            count = len(self.slot_names)
+            slots = f"{count} slot{'s' if count != 1 else ''}"
+            return f"CTVAE({slots}, {len(self.actions)} actions, not fitted)"
         law = "no SCM yet" if self.scm is None else f"SCM {self.scm.graph!r}"
         return f"CTVAE({self.slots!r}, {len(self.actions)} actions, {law})"
 
@@ -223,7 +225,8 @@ class CTVAE:
         if self.scm is None:
             msg = (
                 "this model has no SCM over its slots, so do() has no law to propagate through; "
-                "learn one: model.with_scm(ct.SCM.fit(model.slot_graph(images).graph, codes)), "
+                "learn one: rows = model.samples(images); graph = ct.learn_graph(rows, "
+                "method=...).graph; model = model.with_scm(ct.SCM.fit(graph, rows)); "
                 "or hold the other slots with model.edit(...)"
             )
             raise CTVAEError(msg)

@@ -1,0 +1,340 @@
+"""Training: resuming is exact, failure has a name, settings refuse nonsense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctvae.data import (
+    ImageSet,
+    StepBy,
+    Transitions,
+    mini_sprites,
+    split_groups,
+    transition_pairs,
+)
+from ctvae.data.files import read_lpc_sprites
+from ctvae.data.worlds import colour_world
+from ctvae.errors import DataError, FormatError, ShapeError, UnknownActionError
+from ctvae.models import CTVAE, CTVAEConfig
+from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
+from ctvae.training import (
+    DecoderStage,
+    TrainingConfig,
+    TrainingStatus,
+    WarmUpStage,
+    fit,
+)
+from ctvae.training.checks import check_training
+from ctvae.training.loop import rate
+
+TINY = TrainingConfig(
+    device="cpu",
+    warm_up=WarmUpStage(steps=12, matching_steps=6),
+    decoder=DecoderStage(steps=8),
+    checkpoint_every=5,
+)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Transitions:
+    images = mini_sprites()
+    return transition_pairs(images, StepBy(), rows=split_groups(images.units)[2])
+
+
+def _model(pairs: Transitions, *, spare: int = 0, seed: int = 0) -> CTVAE:
+    return CTVAE(CTVAEConfig(actions=pairs.actions, spare=spare), seed=seed)
+
+
+def _weights(model: CTVAE) -> dict[str, torch.Tensor]:
+    return {
+        f"{part}.{name}": tensor
+        for part, module in model.autoencoder.modules().items()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+class _Stop(Exception):  # noqa: N818  # stands for a killed process
+    pass
+
+
+@pytest.mark.parametrize(("stage", "step"), [("warm_up", 10), ("decoder", 5)])
+@pytest.mark.parametrize("spare", [0, 2])
+def test_an_interrupted_training_resumes_to_the_same_weights(
+    pairs: Transitions,
+    tmp_path: Path,
+    stage: str,
+    step: int,
+    spare: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    straight = _model(pairs, spare=spare)
+    fit(straight, pairs, TINY)
+    saved = 0
+
+    from ctvae.training.resume import Checkpoint
+
+    original = Checkpoint.save
+
+    def save_then_die(self: Checkpoint, name: str, snapshot: object) -> None:
+        nonlocal saved
+        original(self, name, snapshot)  # type: ignore[arg-type]  # passed through
+        if name == stage and snapshot.step == step:  # type: ignore[attr-defined]
+            saved += 1
+            raise _Stop
+
+    monkeypatch.setattr(Checkpoint, "save", save_then_die)
+    with pytest.raises(_Stop):
+        fit(_model(pairs, spare=spare), pairs, TINY, checkpoint=tmp_path / "run")
+    monkeypatch.undo()
+    assert saved == 1
+    resumed = _model(pairs, spare=spare)
+    history = fit(resumed, pairs, TINY, checkpoint=tmp_path / "run")
+    expected, found = _weights(straight), _weights(resumed)
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, found[name]), name
+    assert history.records["warm_up"][-1]["step"] == 11
+
+
+def test_equal_seeds_give_equal_models_and_others_do_not(pairs: Transitions) -> None:
+    models = []
+    for seed in (0, 0, 1):
+        models.append(_model(pairs))
+        fit(models[-1], pairs, TINY.model_copy(update={"seed": seed}))
+    first, second, third = (_weights(model) for model in models)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["reader.encoder.out.weight"], third["reader.encoder.out.weight"])
+
+
+def test_every_parameter_gets_a_gradient(pairs: Transitions) -> None:
+    model = _model(pairs, spare=2)
+    before = {name: tensor.clone() for name, tensor in _weights(model).items()}
+    fit(model, pairs, TINY)
+    for name, tensor in _weights(model).items():
+        if name.startswith(("reader", "spare_reader")) and tensor.is_floating_point():
+            assert not torch.equal(tensor, before[name]), f"{name} never changed"
+
+
+def test_progress_is_reported(pairs: Transitions) -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    def note(stage: str, step: int, steps: int, metrics: dict[str, float]) -> None:
+        assert "loss" in metrics
+        seen.append((stage, step, steps))
+
+    fit(_model(pairs), pairs, TINY, progress=note)
+    assert seen == [("warm_up", 12, 12), ("decoder", 8, 8)]
+
+
+def test_the_device_of_the_suite_trains(pairs: Transitions, device: torch.device) -> None:
+    model = _model(pairs)
+    fit(model, pairs, TINY.model_copy(update={"device": str(device)}))
+    assert model.device.type == device.type
+    assert model.encode(pairs.images[:3].to(device)).device.type == device.type
+
+
+def test_the_continuous_posterior_is_bayes_rule() -> None:
+    from ctvae.mechanisms import SetAction, ShiftAction
+
+    actions = (ShiftAction("+", 0, 1), ShiftAction("-", 0, -1), SetAction("=", 1, 0))
+    moves = ActionMoves(actions, 2)
+    with torch.no_grad():
+        moves.offset.copy_(torch.tensor([0.5, -0.4, 0.3]))
+    before, after = torch.tensor([[0.1, 0.2]]), torch.tensor([[0.7, 0.25]])
+    scale = 0.08 + torch.tensor(-1.0).exp()
+    normal = torch.distributions.Normal(0.0, scale)
+    copy = [normal.log_prob(after[0, m] - before[0, m]) for m in range(2)]
+    expected = torch.stack([
+        normal.log_prob(after[0, 0] - before[0, 0] - 0.5) + copy[1],
+        normal.log_prob(after[0, 0] - before[0, 0] + 0.4) + copy[1],
+        copy[0] + normal.log_prob(after[0, 1] - 0.3),
+    ])
+    found = moves.scores(before, after)[0]
+    assert torch.allclose(found.log_softmax(0), expected.log_softmax(0), atol=1e-5)
+
+
+def test_displacement_rewards_slots_that_move() -> None:
+    from ctvae.mechanisms import ShiftAction
+
+    moves = ActionMoves((ShiftAction("+", 0, 1), ShiftAction("-", 0, -1)), 1)
+    action = torch.tensor([0, 1])
+    losses = []
+    for size in (0.2, 0.8):
+        before, after = torch.zeros(2, 1), torch.tensor([[size], [-size]])
+        plain = moves(before, action, after, likelihood_weight=0.0, displacement_weight=0.0)
+        pushed = moves(before, action, after, likelihood_weight=0.0, displacement_weight=1.0)
+        losses.append(float((pushed.total - plain.total).detach()))
+    assert losses[1] - losses[0] == pytest.approx(float(torch.tensor(0.2 / 0.8).log()), abs=1e-5)
+
+
+def test_inverse_actions_are_matched_even_beside_similar_ones() -> None:
+    directions = torch.tensor([[1.0, 0.1], [0.9, 0.3], [-1.0, -0.12], [-0.9, -0.31]])
+    found = match_inverse_actions(directions)
+    assert found.slot == (0, 1, 0, 1)
+    assert found.direction == (1, 1, -1, -1)
+
+
+def test_free_moves_start_where_they_are_told() -> None:
+    start = torch.ones(4, 3)
+    assert torch.equal(FreeMoves(4, 3, start).offset.detach(), 0.3 * start)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [rate(step, 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / 40)
+    assert max(rates) > 0.99
+    assert rates[-1] == pytest.approx(0.01, abs=1e-4)
+
+
+HEALTHY: dict[str, float] = {
+    "cross_entropy": 0.001,
+    "continuous_accuracy": 1.0,
+    "discrete_accuracy": 0.995,
+}
+ALARMS = {
+    "healthy": ({}, [9.0, 4.0], []),
+    "actions": ({"cross_entropy": 0.4}, [9.0, 4.0], ["ACTIONS_NOT_EXPLAINED"]),
+    "NaN": ({"cross_entropy": float("nan")}, [9.0, 4.0], ["ACTIONS_NOT_EXPLAINED"]),
+    "modes": ({}, [9.0, 1.4], ["MODES_NOT_SEPARATED"]),
+    "codes": ({"discrete_accuracy": 0.9}, [9.0, 4.0], ["CODES_LOSE_ACTIONS"]),
+    "all": (
+        {"cross_entropy": 1.0, "discrete_accuracy": 0.5},
+        [0.3, 1.0],
+        ["ACTIONS_NOT_EXPLAINED", "MODES_NOT_SEPARATED", "CODES_LOSE_ACTIONS"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ALARMS, ids=str)
+def test_alarms_name_what_is_wrong_and_what_to_do(case: str) -> None:
+    changes, separation, expected = ALARMS[case]
+    figures = HEALTHY | changes
+    found = check_training(
+        cross_entropy=figures["cross_entropy"],
+        continuous_accuracy=figures["continuous_accuracy"],
+        discrete_accuracy=figures["discrete_accuracy"],
+        separation=separation,
+        slots=["hue", "x"],
+    )
+    assert [alarm.status.name for alarm in found] == expected
+    assert all(alarm.status.value in str(alarm) for alarm in found)
+
+
+def _foreign_checkpoint(pairs: Transitions, folder: Path) -> object:
+    fit(_model(pairs), pairs, TINY, checkpoint=folder)
+    return fit(_model(pairs), pairs, TINY.model_copy(update={"seed": 5}), checkpoint=folder)
+
+
+BAD: dict[str, tuple[Callable[[Transitions, Path], object], type[Exception], str]] = {
+    "actions of another model": (
+        lambda d, p: fit(
+            _model(d), Transitions(d.images, d.before, d.action, d.after, d.actions[::-1]), TINY
+        ),
+        UnknownActionError,
+        "the pairs have actions",
+    ),
+    "NaN images": (
+        lambda d, p: fit(
+            _model(d),
+            Transitions(d.images * float("nan"), d.before, d.action, d.after, d.actions),
+            TINY,
+        ),
+        ShapeError,
+        "NaN",
+    ),
+    "images of another size": (
+        lambda d, p: fit(
+            _model(d),
+            Transitions(d.images[..., :16, :16], d.before, d.action, d.after, d.actions),
+            TINY,
+        ),
+        ShapeError,
+        "made for that size",
+    ),
+    "a device that is not there": (
+        lambda d, p: fit(_model(d), d, TINY.model_copy(update={"device": "cuda:97"})),
+        DataError,
+        "cuda",
+    ),
+    "a checkpoint of another run": (
+        lambda d, p: _foreign_checkpoint(d, p / "run"),
+        FormatError,
+        "other settings",
+    ),
+    "no steps": (lambda d, p: WarmUpStage(steps=0), ValueError, "greater than or equal to 1"),
+    "misspelt setting": (lambda d, p: TrainingConfig(sed=1), ValueError, "sed"),  # type: ignore[call-arg]
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=str)
+def test_bad_input_is_refused(case: str, pairs: Transitions, tmp_path: Path) -> None:
+    make, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        make(pairs, tmp_path)
+
+
+def _hue_pairs(images: ImageSet, *, wrap: bool) -> Transitions:
+    """Only the hue moves: by one step with or without wrap, beside moves of x."""
+    rows = split_groups(images.units)[0]
+    plain = transition_pairs(images, StepBy(), rows=rows)
+    keep = torch.isin(plain.action, torch.tensor([2, 3, 7, 8]))
+    before, action, after = plain.before[keep], plain.action[keep], plain.after[keep]
+    if wrap:
+        hue, scene = images.factors[:, 2], images.factors[:, 5]
+        last, first = (hue == 5).nonzero()[:, 0], (hue == 0).nonzero()[:, 0]
+        key = images.factors.clone()
+        key[:, 2] = 0
+        known = first[torch.isin(scene[first], scene[rows])]
+        place = {tuple(key[i].tolist()): int(i) for i in known}
+        ends = [(int(i), place[t]) for i in last if (t := tuple(key[i].tolist())) in place]
+        high, low = torch.tensor(ends).T
+        before = torch.cat([before, high, low])
+        action = torch.cat([action, torch.full_like(high, 2), torch.full_like(low, 7)])
+        after = torch.cat([after, low, high])
+    names = {2: 0, 3: 1, 7: 2, 8: 3}
+    from ctvae.mechanisms import ShiftAction
+
+    actions = (
+        ShiftAction("hue +1", 0, 1),
+        ShiftAction("x +1", 1, 1),
+        ShiftAction("hue -1", 0, -1),
+        ShiftAction("x -1", 1, -1),
+    )
+    numbers = torch.tensor([names[int(a)] for a in action])
+    return Transitions(images.images, before, numbers, after, actions)
+
+
+@pytest.mark.slow
+def test_the_alarms_fire_on_a_cyclic_factor_and_not_without_the_cycle() -> None:
+    images = colour_world().edits(150, seed=0)
+    config = TrainingConfig(
+        device="cpu", warm_up=WarmUpStage(steps=500), decoder=DecoderStage(steps=2)
+    )
+    statuses = {}
+    for wrap in (False, True):
+        pairs = _hue_pairs(images, wrap=wrap)
+        model = CTVAE(CTVAEConfig(actions=pairs.actions, channels=3), seed=0)
+        statuses[wrap] = fit(model, pairs, config).status
+    assert statuses[False] is TrainingStatus.DONE
+    assert statuses[True] is not TrainingStatus.DONE
+
+
+@pytest.mark.slow
+def test_the_alarms_fire_where_a_nuisance_fills_a_slot(shared_data: Path) -> None:
+    """Real images whose pose no action moves, trained without the displacement term."""
+    images = read_lpc_sprites(shared_data / "lpc_sprites/lpc_sprites_train.npz", size=32)
+    pairs = transition_pairs(images, StepBy(), rows=split_groups(images.units)[0])
+    config = TrainingConfig(
+        device="cpu",
+        warm_up=WarmUpStage(steps=600, displacement_weight=0.0),
+        decoder=DecoderStage(steps=2),
+    )
+    model = CTVAE(CTVAEConfig(actions=pairs.actions, channels=3), seed=0)
+    history = fit(model, pairs, config)
+    assert history.continuous_accuracy > 0.9, "the continuous model alone looks well"
+    names = {alarm.status for alarm in history.alarms}
+    assert names & {TrainingStatus.MODES_NOT_SEPARATED, TrainingStatus.CODES_LOSE_ACTIONS}
