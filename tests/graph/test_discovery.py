@@ -70,7 +70,7 @@ BAD = {
     "target shape": (
         lambda: learn_graph(CODES, method=PC(), targets=SOME[:5]),
         ShapeError,
-        "targets must have the shape",
+        "targets must be booleans of the shape",
     ),
     "target dtype": (
         lambda: learn_graph(CODES, method=PC(), targets=SOME.long()),

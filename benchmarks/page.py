@@ -1,0 +1,181 @@
+"""``python -m benchmarks.page``: rebuilds the tables of the benchmarks page from the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "explanation" / "benchmarks.md"
+START, END = "<!-- tables: rebuilt by python -m benchmarks.page -->", "<!-- end of tables -->"
+MINI = (
+    ("action_accuracy", "accuracy"),
+    ("action_nll", "NLL, nats"),
+    ("slots_changed", "slots changed"),
+    ("matched_nmi", "matched NMI"),
+    ("edit_atomicity", "edits atomic"),
+    ("reconstruction_all_factors", "all factors right"),
+    ("composition_accuracy", "two actions"),
+    ("cpu_seconds", "CPU s"),
+)
+DEMO = (
+    ("action_accuracy", "accuracy"),
+    ("action_nll", "NLL, nats"),
+    ("slots_changed", "slots changed"),
+    ("slots_changed_exactly_one", "exactly one"),
+    ("edit_atomicity", "edits atomic"),
+    ("cpu_seconds", "CPU s"),
+)
+GRAPHS = (
+    ("graph_shd", "interventional BDeu"),
+    ("graph_shd_pc", "PC"),
+    ("graph_shd_ges", "GES"),
+    ("graph_shd_true_factors", "interventional, true factors"),
+    ("graph_shd_empty", "empty graph"),
+)
+
+
+def tables() -> str:
+    """Writes all tables.
+
+    Returns:
+        Markdown.
+    """
+    parts = []
+    for name, writer in (
+        ("mini_sprites", _mini),
+        ("world", _world),
+        ("lpc", _demo),
+        ("dsprites", _demo),
+        ("retrieval_speed", _speed),
+    ):
+        path = DOCS / "_records" / f"{name}.json"
+        if path.is_file():
+            record = json.loads(path.read_text())
+            parts.append(f"{writer(record)}\n\n{_provenance(record)}\n")
+    return "\n".join(parts)
+
+
+def _provenance(record: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    return f"Record `{record['benchmark']}.json`: commit {record['commit']}, {versions}, CPU."
+
+
+def _row(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join([_row(head), _row(rule), *(_row(row) for row in rows)])
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "-" if value is None else str(value)
+    if isinstance(value, int) or abs(value) >= 20:
+        return f"{value:.0f}"
+    return f"{value:.4f}"
+
+
+def _spread(rows: Sequence[Mapping[str, Any]], key: str) -> str:
+    figures = [float(row[key]) for row in rows if key in row]
+    if not figures:
+        return "-"
+    mean = sum(figures) / len(figures)
+    if len(figures) == 1:
+        return _figure(mean)
+    return f"{_figure(mean)} ({_figure(min(figures))} to {_figure(max(figures))})"
+
+
+def _mini(record: Mapping[str, Any]) -> str:
+    rows = record["rows"]
+    body = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == method]
+        body.append([method, *(_spread(mine, key) for key, _ in MINI)])
+    text = "## Mini-sprites\n\nFive image splits, seeds 0 to 4: mean (lowest to highest).\n\n"
+    text += _table(["method", *(title for _, title in MINI)], body)
+    pooled = []
+    for targets in ("known", "matched"):
+        start, summary = f"slots, targets {targets}: ", record["summary"]
+        low, high = summary[start + "calibration band"]
+        pooled.append([
+            f"targets {targets}",
+            summary[start + "pooled pairs"],
+            _figure(summary[start + "pooled accuracy"]),
+            _figure(summary[start + "pooled calibration error"]),
+            f"{low:.4f} to {high:.4f}",
+        ])
+    head = ["pooled over the splits", "pairs", "accuracy", "calibration error", "95 % band"]
+    return f"{text}\n\n{_table(head, pooled)}"
+
+
+def _world(record: Mapping[str, Any]) -> str:
+    rows = record["rows"]
+    text = "## The built-in world\n\nOne row per seed; graph columns are SHD to the truth.\n\n"
+    head = ["seed", *(t for _, t in DEMO), *(t for _, t in GRAPHS), "wrong codes, worst slot"]
+    body = [
+        [
+            row["seed"],
+            *(_figure(row[key]) for key, _ in DEMO),
+            *(_figure(row[key]) for key, _ in GRAPHS),
+            _figure(max(v for k, v in row.items() if k.startswith("wrong_codes_"))),
+        ]
+        for row in rows
+    ]
+    return text + _table(head, body)
+
+
+def _demo(record: Mapping[str, Any]) -> str:
+    names = {"lpc": "LPC sprites (real images, characters held out)", "dsprites": "dSprites"}
+    head = ["actions", "seed", *(title for _, title in DEMO), "codes", "status and alarms"]
+    body = [
+        [
+            row["actions"],
+            row["seed"],
+            *(_figure(row[key]) for key, _ in DEMO),
+            " ".join(str(v) for k, v in row.items() if k.startswith("codes_")),
+            ", ".join(row["alarms"]) or row["status"],
+        ]
+        for row in record["rows"]
+    ]
+    return f"## {names[record['benchmark']]}\n\n{_table(head, body)}"
+
+
+def _speed(record: Mapping[str, Any]) -> str:
+    row = record["rows"][0]
+    head = ["1e5 pairs, 16 slots, 10 actions, one thread", "seconds", "pairs per second"]
+    body = [
+        [
+            "one packed pass (posterior and evidence)",
+            _figure(row["packed_seconds"]),
+            f"{row['packed_pairs_per_second']:.0f}",
+        ],
+        [
+            "a loop over actions (posterior)",
+            _figure(row["loop_over_actions_seconds"]),
+            f"{row['pairs'] / row['loop_over_actions_seconds']:.0f}",
+        ],
+    ]
+    return f"## Retrieval on codes\n\n{_table(head, body)}"
+
+
+def rebuilt(page: str) -> str:
+    """Replaces the tables of a page.
+
+    Args:
+        page: The page.
+
+    Returns:
+        The page with the tables of the present records.
+    """
+    before, rest = page.split(START)
+    return f"{before}{START}\n\n{tables()}\n{END}{rest.split(END)[1]}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rebuilt(PAGE.read_text()))
+    print(f"rebuilt {PAGE.relative_to(DOCS.parent)}")
