@@ -132,6 +132,7 @@ def file_subject(path: Path, rule: PairRule, *, seed: int) -> Subject:
     """
     images = read_image_file(path, size=SIDE)
     rows = split_groups(images.units)
+    pairs = tuple(transition_pairs(images, rule, rows=part) for part in rows)
     held_out = torch.cat(rows[1:])
     order = torch.randperm(len(held_out), generator=make_generator(seed))
     shuffled = held_out[order]
@@ -147,7 +148,7 @@ def file_subject(path: Path, rule: PairRule, *, seed: int) -> Subject:
         path.name,
         images,
         rows,
-        tuple(transition_pairs(images, rule, rows=part) for part in rows),
+        pairs,
         GridJudge(images, test),
         images.subset(one_each),
         CausalGraph.from_edges(nodes=images.moved.names),
