@@ -124,8 +124,8 @@ def _worlds(content: ReportContent) -> Section:
     if content.worlds:
         strips = _figure(
             f'<div class="strips">{"".join(map(_strip, content.worlds))}</div>',
-            "All rows share their noise, so a column is one unit in several worlds: read down a "
-            "column to see what the intervention changed in it.",
+            "All rows share their random numbers: down a column, what the intervention does not "
+            "reach is equal to the last bit, and what lies downstream responds.",
         )
     effects = content.effects
     if effects is not None and effects.slots:
