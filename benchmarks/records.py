@@ -15,6 +15,21 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "_records"
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
+def _commit() -> str:
+    """The commit that the run started from: files may change while it goes on."""
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return found.stdout.strip()
+
+
+COMMIT = _commit()
+
+
 def write(name: str, rows: Sequence[Mapping[str, object]], summary: Mapping[str, object]) -> None:
     """Writes one record.
 
@@ -23,16 +38,9 @@ def write(name: str, rows: Sequence[Mapping[str, object]], summary: Mapping[str,
         rows: One mapping per run.
         summary: Figures over all runs.
     """
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=FOLDER.parent,
-    )
     document = {
         "benchmark": name,
-        "commit": commit.stdout.strip(),
+        "commit": COMMIT,
         "versions": {p: version(p) for p in ("ctvae", "torch", "numpy", "causal-learn")},
         "python": platform.python_version(),
         "device": "cpu",
