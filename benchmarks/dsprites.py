@@ -10,6 +10,7 @@ from benchmarks.records import SHARED
 SHOWN = (
     "action_accuracy",
     "action_accuracy_continuous",
+    "action_accuracy_up_to_equivalence",
     "action_nll",
     "slots_changed_exactly_one",
     "edit_atomicity",

@@ -57,7 +57,7 @@ def run(seeds: Sequence[int] | None = None) -> None:
                 "status": history.status.name,
                 "codes": list(history.cardinalities),
                 "test_pairs": len(last),
-                "action_accuracy": retrieval.accuracy,
+                "action_accuracy": retrieval.accuracy_ties_split,
                 "validation_accuracy": history.discrete_accuracy,
                 "action_nll": retrieval.nll,
                 "calibration_error": retrieval.calibration_error,

@@ -42,7 +42,11 @@ class RetrievalScores(NamedTuple):
     """How well actions are retrieved from pairs.
 
     Attributes:
-        accuracy: Share of pairs whose most probable sequence is right, up to equivalence.
+        accuracy: Share of pairs whose most probable sequence is right, up to equivalence (orders
+            that commute are one).
+        accuracy_ties_split: The same with the credit of a pair divided by the size of its class:
+            what a guess within the class would score. For single actions this is the figure to
+            quote, because a collapsed slot makes all its actions one class.
         nll: Mean negative log-probability of the true sequence, nats.
         calibration_error: Expected calibration error, 15 bins.
         calibration_band: Its central 95 % interval for a perfectly calibrated model of these.
@@ -53,6 +57,7 @@ class RetrievalScores(NamedTuple):
     """
 
     accuracy: float
+    accuracy_ties_split: float
     nll: float
     calibration_error: float
     calibration_band: tuple[float, float]
@@ -89,6 +94,7 @@ def score_retrieval(
     confidence = (posterior.probs * (classes == answer)).sum(1).clamp(max=1.0)
     return RetrievalScores(
         float(correct.double().mean()),
+        float(posterior.accuracy_credit(sequence).mean()),
         -float(posterior.log_prob(sequence).mean()),
         calibration_error(confidence, correct),
         calibration_band(confidence),

@@ -234,7 +234,8 @@ def _metrics(result: DemoResult, *, seed: int) -> dict[str, object]:
         "seed": seed,
         "status": history.status.name,
         "alarms": [alarm.status.name for alarm in history.alarms],
-        "action_accuracy": retrieval.accuracy,
+        "action_accuracy": retrieval.accuracy_ties_split,
+        "action_accuracy_up_to_equivalence": retrieval.accuracy,
         "action_accuracy_continuous": history.continuous_accuracy,
         "action_nll": retrieval.nll,
         "calibration_error": retrieval.calibration_error,
@@ -254,7 +255,10 @@ def _metrics(result: DemoResult, *, seed: int) -> dict[str, object]:
         "graph_shd_ges": shd["GES"],
         "graph_shd_true_factors": shd[CEILING],
         "graph_shd_empty": shd[EMPTY],
-        **{f"codes_{n}": k for n, k in zip(names, history.cardinalities, strict=True)},
+        **{
+            f"codes_{n}": k
+            for n, k in zip(model_slots.names, model_slots.cardinalities, strict=True)
+        },
         **{f"wrong_codes_{n}": w for n, w in zip(names, slots.wrong_codes, strict=True)},
         "training_cpu_seconds": round(history.cpu_seconds, 1),
         "ctvae_version": version("ctvae"),
@@ -270,7 +274,7 @@ def _print(console: Console, result: DemoResult) -> None:
     low, high = result.retrieval.calibration_band
     lines = {
         "action accuracy (one action / two)": (
-            f"{result.retrieval.accuracy:.4f} / {result.composed.accuracy:.4f}"
+            f"{result.retrieval.accuracy_ties_split:.4f} / {result.composed.accuracy:.4f}"
         ),
         "action NLL, nats": f"{result.retrieval.nll:.4f}",
         "calibration error (95 % band if perfect)": (

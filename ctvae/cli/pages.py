@@ -90,7 +90,9 @@ def demo_report(result: DemoResult, *, seed: int, command: str) -> ReportContent
         comparison=result.comparison,
         actions=_cases(result),
         baselines=(
-            Baseline("exact Bayes on slots", result.retrieval.accuracy, result.retrieval.nll),
+            Baseline(
+                "exact Bayes on slots", result.retrieval.accuracy_ties_split, result.retrieval.nll
+            ),
             Baseline(
                 "always the commonest action",
                 *_commonest(subject.pairs[0].action, subject.pairs[2].action),
@@ -113,7 +115,7 @@ def _tiles(result: DemoResult) -> tuple[Tile, ...]:
     shd = {row.method: row.shd for row in result.comparison.rows}
     headline = next(iter(shd))
     return (
-        Tile("action accuracy", f"{result.retrieval.accuracy:.3f}", "held-out pairs"),
+        Tile("action accuracy", f"{result.retrieval.accuracy_ties_split:.3f}", "held-out pairs"),
         Tile("two actions in a row", f"{result.composed.accuracy:.3f}", "never trained on"),
         Tile("action NLL", f"{result.retrieval.nll:.4f}", "nats a pair"),
         Tile("slots changed", f"{result.slots.changed:.2f}", "per action; 1 is ideal"),

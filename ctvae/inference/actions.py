@@ -10,12 +10,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import ShapeError
+from ctvae.errors import ShapeError, UnknownActionError
 from ctvae.mechanisms.actions import Action
 from ctvae.mechanisms.transition import TransitionProgram
+from ctvae.slots import SlotSpace
 
 __all__ = ["ActionPosterior", "action_posterior"]
 
+SUM_TOLERANCE = 1e-3
+"""Probabilities in float32 sum to one within this."""
 CHUNK_CELLS = 2**24
 """Soft codes are scored in chunks of at most so many numbers, to bound memory."""
 
@@ -100,12 +103,34 @@ class ActionPosterior:
         mode = self._signature.gather(1, self.probs.argmax(1, keepdim=True))
         return (given == mode)[:, 0]
 
+    def accuracy_credit(self, sequence: Int[Tensor, "batch length"]) -> Float[Tensor, " batch"]:
+        """Gives the chance of guessing a sequence right from the posterior's best class.
+
+        One over the size of the class where the mode lies in the class of the given sequence, and
+        0 elsewhere: a model in which several actions do the same gets no credit for telling them
+        apart.
+
+        Args:
+            sequence: Action indices, ``(batch, length)`` or ``(batch,)`` for single actions.
+
+        Returns:
+            Credits in [0, 1]; their mean is the accuracy with ties split.
+        """
+        given = self._signature.gather(1, self._number(sequence)[:, None])
+        size = (self._signature == given).sum(1)
+        return self.same_class(sequence).double() / size
+
     def _number(self, sequence: Tensor) -> Tensor:
         steps = sequence[:, None] if sequence.ndim == 1 else sequence
         if steps.shape != (len(self.probs), self.sequences.shape[1]):
             expected = (len(self.probs), self.sequences.shape[1])
             msg = f"a sequence per pair has shape {expected}, got {tuple(sequence.shape)}"
             raise ShapeError(msg)
+        outside = (steps < 0) | (steps >= len(self.actions))
+        if bool(outside.any()):
+            bad, last = int(steps[outside][0]), len(self.actions) - 1
+            msg = f"action id {bad} is outside the set of actions (ids 0..{last})"
+            raise UnknownActionError(msg)
         number = torch.zeros(len(steps), dtype=torch.long, device=steps.device)
         for column in steps.unbind(1):
             number = number * len(self.actions) + column
@@ -125,8 +150,10 @@ def action_posterior(
     .. math::
         p(s \mid z, z') \propto p(s) \prod_k q_k^\top T_{s,k} q'_k
 
-    with :math:`T_{s,k}` the product of the kernels of the sequence's actions, and :math:`q, q'`
-    one-hot for known codes. Deterministic.
+    with :math:`q, q'` one-hot for known codes. :math:`T_{s,k}` is the product, in order, of the
+    kernels of those actions of the sequence that target slot k, and the slot's copying kernel
+    where none does: the leak of copying is an error of reading and is counted once for a pair,
+    not once for a step. Deterministic.
 
     Args:
         program: The law of transitions.
@@ -140,12 +167,14 @@ def action_posterior(
         The posterior.
 
     Raises:
-        ShapeError: When shapes differ, or the prior is no probability vector.
+        ShapeError: When shapes differ, probabilities are none, or the prior is no probability
+            vector.
 
     Source: Bayes' rule. Cost: O(batch * slots * sequences) for codes; times ``codes^2`` for
     probabilities.
     """
-    if before.shape != after.shape or before.ndim not in {2, 3}:
+    before, after = (_check_side(program, side) for side in (before, after))
+    if before.shape != after.shape:
         msg = f"before {tuple(before.shape)} and after {tuple(after.shape)} must match"
         raise ShapeError(msg)
     sequences = program.sequences(length)
@@ -165,6 +194,19 @@ def action_posterior(
         program,
         hard,
     )
+
+
+def _check_side(program: TransitionProgram, side: Tensor) -> Tensor:
+    """Refuses codes outside their codebooks, and probabilities that are none."""
+    if isinstance(side, Tensor) and side.ndim == 3:
+        sums = side.sum(-1)
+        fits = tuple(side.shape[1:]) == tuple(program.kernels.shape[1:3])
+        if not fits or not bool(((sums - 1).abs() <= SUM_TOLERANCE).all() and (side >= 0).all()):
+            expected = ("batch", *program.kernels.shape[1:3])
+            msg = f"code probabilities must be {expected} and sum to one, got {tuple(side.shape)}"
+            raise ShapeError(msg)
+        return side
+    return SlotSpace.from_cardinalities(program.cardinalities).check_codes(side)
 
 
 def _score_codes(program: TransitionProgram, before: Tensor, after: Tensor, length: int) -> Tensor:
@@ -193,11 +235,12 @@ def _log_prior(
     count, actions = len(sequences), len(program.actions)
     if prior is None:
         return torch.full((count,), -math.log(count), dtype=torch.float64)
-    if prior.shape not in {(actions,), (batch, count)}:
-        msg = f"a prior is ({actions},) or ({batch}, {count}), got {tuple(prior.shape)}"
+    if not isinstance(prior, Tensor) or prior.shape not in {(actions,), (batch, count)}:
+        got = tuple(prior.shape) if isinstance(prior, Tensor) else type(prior).__name__
+        msg = f"a prior is a tensor ({actions},) or ({batch}, {count}), got {got}"
         raise ShapeError(msg)
     prior = prior.double()
-    if bool((prior < 0).any()) or bool(((prior.sum(-1) - 1).abs() > 1e-4).any()):
+    if bool((prior < 0).any()) or not bool(((prior.sum(-1) - 1).abs() <= SUM_TOLERANCE).all()):
         msg = "a prior must be non-negative and sum to one"
         raise ShapeError(msg)
     if prior.ndim == 1:

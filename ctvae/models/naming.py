@@ -36,7 +36,8 @@ def name_slots(
     """Renames slots and codes so that code v of slot ``hue`` is the value v of the factor hue.
 
     Slots are matched with factors by mutual information, codes with values by agreement, both one
-    to one. Where a slot has more codes than its factor has values, the codes left over come last.
+    to one. Where a slot has more codes than its factor has values, the codes left over come last;
+    where it has fewer, code v is *not* the value v for all v, and ``wrong_codes`` says how often.
 
     Args:
         model: A fitted model.
@@ -65,9 +66,11 @@ def name_slots(
     for factor, slot in enumerate(slots):
         size, used = space[factor].cardinality, model.slots[slot].cardinality
         found = align_codes(truth[:, factor], codes[:, slot], size, used)
-        wrong[space[factor].name] = found.error
         last = torch.where(found.value_of_code < 0, size, found.value_of_code)
         orders.append(last.argsort(stable=True))
+        # Judged after renaming: with fewer codes than values, code v cannot be the value v.
+        renamed = orders[-1].argsort()[codes[:, slot]]
+        wrong[space[factor].name] = float((renamed != truth[:, factor]).double().mean())
     names = [*space.names, *(model.slot_names[slot] for slot in left_over)]
     orders += [torch.arange(model.slots[slot].cardinality) for slot in left_over]
     return Naming(model.renamed(names, [*slots, *left_over], orders), wrong)

@@ -25,6 +25,10 @@ class TrainingStatus(Enum):
         "action moves one factor by about a constant (shift) or to one value (set), and at whether "
         "any factor is cyclic"
     )
+    SLOT_WITHOUT_CODES = (
+        "a slot has a single code, so nothing can be said or done about its factor: train longer, "
+        "and look at whether its actions move the factor by about a constant or to one value"
+    )
     MODES_NOT_SEPARATED = (
         "the values of a slot run into each other, so its codes are unreliable: something that no "
         "action moves may live in the slot; raise displacement_weight, train longer, or give the "
@@ -58,6 +62,7 @@ def check_training(
     continuous_accuracy: float,
     discrete_accuracy: float,
     separation: Sequence[float],
+    cardinalities: Sequence[int],
     slots: Sequence[str],
 ) -> tuple[Alarm, ...]:
     """Looks at the figures that mark a failed training.
@@ -67,6 +72,7 @@ def check_training(
         continuous_accuracy: Of its mode.
         discrete_accuracy: Of the mode of the counted posterior on codes.
         separation: For each slot, the smallest gap of its modes over their two scales.
+        cardinalities: The codes found in each slot.
         slots: The slots' names.
 
     Returns:
@@ -78,6 +84,7 @@ def check_training(
         ...     continuous_accuracy=1.0,
         ...     discrete_accuracy=0.9,
         ...     separation=[8.0],
+        ...     cardinalities=[6],
         ...     slots=["hue"],
         ... )[0].status.name
         'CODES_LOSE_ACTIONS'
@@ -89,6 +96,9 @@ def check_training(
             f"accuracy {continuous_accuracy:.3f}"
         )
         alarms.append(Alarm(TrainingStatus.ACTIONS_NOT_EXPLAINED, detail))
+    single = [name for name, k in zip(slots, cardinalities, strict=True) if k < 2]
+    if single:
+        alarms.append(Alarm(TrainingStatus.SLOT_WITHOUT_CODES, f"slots {', '.join(single)}"))
     merged = [
         f"{name} {value:.1f}"
         for name, value in zip(slots, separation, strict=True)

@@ -51,7 +51,7 @@ class History:
         cross_entropy: Of the continuous action posterior, nats per pair, on the judging pairs
             (validation where given, else training).
         continuous_accuracy: Of its mode, on the same pairs.
-        discrete_accuracy: Of the posterior on codes, on the same pairs.
+        discrete_accuracy: Of the posterior on codes, on the same pairs; ties are split.
         separation: For each slot, how far its modes are apart (see ``Modes``).
         cardinalities: The codes found in each slot.
         smoothing: The prior count chosen for the tables.
@@ -131,13 +131,14 @@ def fit(
     model.scm = None  # an SCM over older codes would be wrong
     codes = [model.encode(judge.images[rows]) for rows in (judge.before, judge.after)]
     posterior = action_posterior(model.transition, *codes)
-    discrete = float(posterior.same_class(judge.action.to(model.device)).float().mean())
+    discrete = float(posterior.accuracy_credit(judge.action.to(model.device)).mean())
     separation = tuple(found.separation.tolist())
     alarms = check_training(
         cross_entropy=cross_entropy,
         continuous_accuracy=continuous,
         discrete_accuracy=discrete,
         separation=separation,
+        cardinalities=found.quantizer.cardinalities,
         slots=model.slot_names,
     )
     return History(

@@ -199,6 +199,7 @@ ALARMS = {
     "healthy": ({}, [9.0, 4.0], []),
     "actions": ({"cross_entropy": 0.4}, [9.0, 4.0], ["ACTIONS_NOT_EXPLAINED"]),
     "NaN": ({"cross_entropy": float("nan")}, [9.0, 4.0], ["ACTIONS_NOT_EXPLAINED"]),
+    "one code": ({}, [float("inf"), 4.0], ["SLOT_WITHOUT_CODES"]),
     "modes": ({}, [9.0, 1.4], ["MODES_NOT_SEPARATED"]),
     "codes": ({"discrete_accuracy": 0.9}, [9.0, 4.0], ["CODES_LOSE_ACTIONS"]),
     "all": (
@@ -212,12 +213,14 @@ ALARMS = {
 @pytest.mark.parametrize("case", ALARMS, ids=str)
 def test_alarms_name_what_is_wrong_and_what_to_do(case: str) -> None:
     changes, separation, expected = ALARMS[case]
+    cardinalities = [1, 6] if case == "one code" else [6, 6]
     figures = HEALTHY | changes
     found = check_training(
         cross_entropy=figures["cross_entropy"],
         continuous_accuracy=figures["continuous_accuracy"],
         discrete_accuracy=figures["discrete_accuracy"],
         separation=separation,
+        cardinalities=cardinalities,
         slots=["hue", "x"],
     )
     assert [alarm.status.name for alarm in found] == expected
