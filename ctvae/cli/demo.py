@@ -255,10 +255,7 @@ def _metrics(result: DemoResult, *, seed: int) -> dict[str, object]:
         "graph_shd_ges": shd["GES"],
         "graph_shd_true_factors": shd[CEILING],
         "graph_shd_empty": shd[EMPTY],
-        **{
-            f"codes_{n}": k
-            for n, k in zip(model_slots.names, model_slots.cardinalities, strict=True)
-        },
+        **{f"codes_{slot.name}": slot.cardinality for slot in result.model.slots},
         **{f"wrong_codes_{n}": w for n, w in zip(names, slots.wrong_codes, strict=True)},
         "training_cpu_seconds": round(history.cpu_seconds, 1),
         "ctvae_version": version("ctvae"),
