@@ -40,7 +40,7 @@ def demo(
     actions: Annotated[
         Actions, typer.Option(help="Actions move a factor by one step, or set it to a value.")
     ] = Actions.shift,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of everything random.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, report.html, model/.")] = Path(
         "runs/demo"
     ),
@@ -76,4 +76,4 @@ def _message(error: Exception) -> str | None:
         return " ".join(str(describe()).split()) or "no command given; try ctvae --help"
     from ctvae.errors import CTVAEError
 
-    return str(error) if isinstance(error, CTVAEError) else None
+    return " ".join(str(error).split()) if isinstance(error, CTVAEError) else None

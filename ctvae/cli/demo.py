@@ -151,6 +151,11 @@ def _check_writable(out: Path) -> None:
     except OSError as error:
         msg = f"cannot write to {out}: {error.strerror or error}; choose another --out"
         raise FormatError(msg) from error
+    model, files = out / "model", (out / "metrics.json", out / "report.html")
+    foreign = model.exists() and not (model / "config.json").is_file()
+    if foreign or any(path.is_dir() for path in files):
+        msg = f"{out} holds other work where the results would go; choose another --out"
+        raise FormatError(msg)
 
 
 def _write_json(path: Path, document: Mapping[str, object]) -> None:

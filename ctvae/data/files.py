@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,13 +38,16 @@ def read_dsprites(path: str | Path, *, size: int | None = None) -> ImageSet:
     data = _read_npz(path, {"imgs": 3, "latents_classes": 2})
     classes = data["latents_classes"]
     if classes.shape[1] == len(DSPRITES_FACTORS) + 1:
+        if len(np.unique(classes[:, 0])) > 1:
+            msg = f"{path}: the first of 6 latents is the constant colour, but it varies"
+            raise FormatError(msg)
         classes = classes[:, 1:]
     if classes.shape[1] != len(DSPRITES_FACTORS):
         msg = f"{path}: latents_classes has {classes.shape[1]} columns, expected 5 (or 6)"
         raise FormatError(msg)
     images = data["imgs"]
-    if images.max(initial=0) > 1:
-        msg = f"{path}: imgs must be 0 or 1, found {images.max()}"
+    if images.min(initial=0) < 0 or images.max(initial=0) > 1:
+        msg = f"{path}: imgs must be 0 or 1, found {images.min()} to {images.max()}"
         raise FormatError(msg)
     pictures = torch.from_numpy(images.astype(np.uint8) * np.uint8(255))[:, None]
     return _image_set(path, pictures, classes, DSPRITES_FACTORS, DSPRITES_FACTORS, size)
@@ -71,14 +75,21 @@ def read_lpc_sprites(path: str | Path, *, size: int | None = None) -> ImageSet:
     if data["latents"].shape[1] != len(names) or len(names) < 4:
         msg = f"{path}: latents has {data['latents'].shape[1]} columns for names {names}"
         raise FormatError(msg)
-    if data["imgs"].max(initial=0) >= len(data["palette"]):
-        msg = f"{path}: imgs has index {data['imgs'].max()}, the palette {len(data['palette'])}"
+    palette = data["palette"]
+    if palette.shape[1] != 3 or palette.min(initial=0) < 0 or palette.max(initial=0) > 255:
+        msg = f"{path}: a palette is (colours, 3) in 0..255, got {palette.shape}"
+        raise FormatError(msg)
+    if data["imgs"].min(initial=0) < 0 or data["imgs"].max(initial=0) >= len(palette):
+        msg = f"{path}: imgs must index the palette, 0..{len(palette) - 1}"
+        raise FormatError(msg)
+    if not len(data["imgs"]):
+        msg = f"{path}: there are no images"
         raise FormatError(msg)
     indices = data["imgs"]
     side = size or indices.shape[1]
     parts = []
     for start in range(0, len(indices), 2048):  # the whole in colour would be large
-        rgb = data["palette"].astype(np.uint8)[indices[start : start + 2048]]
+        rgb = palette.astype(np.uint8)[indices[start : start + 2048]]
         parts.append(_pool(path, torch.from_numpy(rgb).permute(0, 3, 1, 2), side))
     character = names[:4]
     return _image_set(path, torch.cat(parts), data["latents"], names, character, None)
@@ -133,7 +144,7 @@ def _read_npz(path: str | Path, wanted: dict[str, int]) -> dict[str, np.ndarray]
         with np.load(path, allow_pickle=False) as archive:
             for name in wanted:
                 arrays[name] = archive[name]
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError) as error:
         msg = f"{path} cannot be read: {error}"
         raise FormatError(msg) from error
     for name, axes in wanted.items():

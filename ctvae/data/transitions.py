@@ -66,6 +66,13 @@ class Transitions:
                 f"got {tuple(self.images.shape)}"
             )
             raise ShapeError(msg)
+        rows = torch.cat([self.before, self.after])
+        if rows.is_floating_point() or self.action.is_floating_point():
+            msg = "before, action and after must be integers"
+            raise ShapeError(msg)
+        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= len(self.images)):
+            msg = f"pairs point outside the pool of {len(self.images)} images"
+            raise ShapeError(msg)
         if len(self.before) == 0:
             msg = "there are no pairs: no two images differ in exactly one of the factors moved"
             raise DataError(msg)
@@ -112,7 +119,7 @@ class Transitions:
             raise ShapeError(msg)
         rows = torch.arange(len(before))
         images = torch.cat([before, after])
-        return cls(images, rows, action.long(), rows + len(before), tuple(actions))
+        return cls(images, rows, action, rows + len(before), tuple(actions))
 
     def subset(self, rows: Int[Tensor, " rows"]) -> Transitions:
         """Takes some of the pairs.

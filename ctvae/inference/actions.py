@@ -59,8 +59,9 @@ class ActionPosterior:
     def equivalence_class(self) -> Int[Tensor, "batch sequences"]:
         """For each pair, the first sequence that does the same from its codes as this one.
 
-        Sequences of one class (no-ops, commuting orders, two ways to one place) cannot be told
-        apart by any pair that starts at these codes.
+        Sequences of one class (no-ops, commuting orders, two ways to one place) are told apart by
+        no pair that starts at these codes, up to .05 in total variation per slot: tables are
+        counted, and two equal kernels are never counted quite equal.
         """
         count = self.probs.shape[1]
         order = torch.arange(count, device=self.probs.device)

@@ -199,7 +199,8 @@ class SlotAutoencoder:
 
     def _apply(self, module: nn.Module, images: Tensor) -> Tensor:
         module.eval()
-        parts = images.split(CHUNK) if len(images) else [images]
+        whole = isinstance(images, Tensor) and images.ndim == 4 and len(images) > CHUNK
+        parts = images.split(CHUNK) if whole else [images]
         checked = (check_images(p, channels=self.channels, size=self.size) for p in parts)
         return torch.cat([module(part.to(self.device)) for part in checked])
 

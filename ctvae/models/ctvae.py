@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,7 @@ class CTVAE:
         Returns:
             The model itself.
         """
-        self.autoencoder.to(device)
+        self.autoencoder = copy.deepcopy(self.autoencoder).to(device)  # copies share networks
         self.transition = None if self.transition is None else self.transition.to(device)
         self.scm = None if self.scm is None else self.scm.to(device)
         return self

@@ -137,5 +137,5 @@ class World:
         for_codes, for_spare = spawn(seed, 2)
         codes = self.scm.sample(num_samples, seed=for_codes)
         spare = self.model.autoencoder.draw_spare(codes[..., 0].numel(), seed=for_spare)
-        spare = spare.reshape(*codes.shape[:-1], -1)
+        spare = spare.reshape(*codes.shape[:-1], spare.shape[-1])
         return Pictures(self.model.decode(codes, spare=spare), codes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from ctvae.config import Settings
 
@@ -45,7 +45,7 @@ class CodebookStage(Settings):
     bandwidth: float = Field(0.18, gt=0)
     prominence: float = Field(0.04, gt=0, lt=1)
     max_codes: int = Field(32, ge=2)
-    smoothing: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    smoothing: tuple[PositiveFloat, ...] = Field((0.01, 0.03, 0.1, 0.3, 1.0), min_length=1)
 
 
 class DecoderStage(Settings):
@@ -74,7 +74,7 @@ class TrainingConfig(Settings):
         checkpoint_every: Steps between checkpoints, where ``fit`` is given a folder for them.
     """
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**62)
     device: str = "auto"
     warm_up: WarmUpStage = WarmUpStage()
     codebook: CodebookStage = CodebookStage()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ctvae.errors import DataError, UnknownActionError
+from ctvae.errors import DataError, RegimeError, UnknownActionError
 from ctvae.inference.actions import action_posterior
 from ctvae.models.readers import SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves
 from ctvae.nn import check_images
 from ctvae.randomness import make_generator, scoped_seed, spawn
+from ctvae.regimes import Regime
 from ctvae.training.checks import Alarm, TrainingStatus, check_training
 from ctvae.training.config import TrainingConfig
 from ctvae.training.loop import Loop, Progress
@@ -110,6 +113,7 @@ def fit(
 
     Raises:
         UnknownActionError: When the pairs' actions are not the model's.
+        RegimeError: When the pairs are no edits.
         ShapeError: When images do not fit the model, or hold NaN.
         FormatError: When the checkpoint folder is of another run.
 
@@ -120,6 +124,7 @@ def fit(
     if validation is not None:
         _check(model, validation)
     begun = time.process_time()
+    model.autoencoder = copy.deepcopy(model.autoencoder)  # older copies of the model keep theirs
     run = _Run(model, pairs, config, checkpoint, progress)
     moves = run.warm_up()
     settle(model, model.autoencoder.reader, pairs.images[pairs.used_images()])
@@ -155,6 +160,12 @@ def fit(
 
 
 def _check(model: CTVAE, pairs: Transitions) -> None:
+    if pairs.regime is not Regime.EDIT:
+        msg = (
+            "slots are learned from edit pairs (all but the target held), got "
+            f"{pairs.regime.value} pairs: what responds downstream would be booked as misreading"
+        )
+        raise RegimeError(msg)
     names = tuple(action.name for action in pairs.actions)
     own = tuple(action.name for action in model.actions)
     if names != own:
@@ -182,8 +193,12 @@ def make_fabric(device: str) -> Fabric:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":")
-    if kind == "cuda" and not torch.cuda.is_available():
-        msg = "device 'cuda' asked for, but there is no accelerator; use device='cpu' or 'auto'"
+    known = re.fullmatch(r"cpu|cuda(:\d+)?", device)
+    if known is None or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
+        msg = (
+            f"device {device!r} asked for, but there are {torch.cuda.device_count()} CUDA devices; "
+            "use 'auto', 'cpu', 'cuda' or 'cuda:N'"
+        )
         raise DataError(msg)
     launched = "WORLD_SIZE" in os.environ
     devices: int | list[int] = [int(number)] if number else 1

@@ -156,6 +156,29 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda p: ["demo", "--out", str(_written(p / "file", b"") / "run")],
         "cannot write",
     ),
+    "a seed too large": (lambda p: ["demo", "--seed", "9" * 23], "less than or equal to"),
+    "no images": (
+        lambda p: [
+            "demo",
+            "--data",
+            str(
+                _lpc(
+                    p / "a.npz",
+                    imgs=np.zeros((0, 64, 64), np.uint16),
+                    latents=np.zeros((0, 5), np.uint8),
+                )
+            ),
+        ],
+        "no images",
+    ),
+    "negative palette indices": (
+        lambda p: [
+            "demo",
+            "--data",
+            str(_lpc(p / "a.npz", imgs=np.full((2, 64, 64), -1, np.int16))),
+        ],
+        "index the palette",
+    ),
     "output is a file": (
         lambda p: ["demo", "--out", str(_written(p / "file", b""))],
         "cannot write",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ctvae.errors import MechanismError, ShapeError, UnknownActionError
+from ctvae.errors import CodeError, MechanismError, ShapeError, UnknownActionError
 from ctvae.inference.actions import action_posterior
 from ctvae.mechanisms.actions import (
     Action,
@@ -129,6 +129,24 @@ def test_class_members_are_the_first_of_their_class() -> None:
     assert torch.equal(classes.gather(1, classes), classes)
 
 
+def test_a_collapsed_slot_earns_no_credit_for_telling_its_actions_apart() -> None:
+    kernels = torch.ones(4, 2, 2, 2).double()
+    kernels[:, 0] = torch.eye(2)
+    kernels[0, 0] = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    kernels[1, 0] = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    kernels[:, 1] = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    actions = [ShiftAction(name, slot, 1) for name, slot in (("a+", 0), ("a-", 0))]
+    actions += [ShiftAction(name, 1, 1) for name in ("b+", "b-")]
+    law = TransitionProgram(kernels, [2, 1], actions)
+    same = torch.tensor([[0, 0]])
+    posterior = action_posterior(law, same, same)  # b+, b- and, from here, a- do nothing
+    truth = torch.tensor([2])
+    assert bool(posterior.same_class(truth))
+    assert float(posterior.accuracy_credit(truth)) == pytest.approx(1 / 3)
+    moved = action_posterior(law, same, torch.tensor([[1, 0]]))
+    assert float(moved.accuracy_credit(torch.tensor([0]))) == 1
+
+
 def test_prior_moves_the_posterior_by_bayes_rule() -> None:
     law, before, after = random_law(), random_codes(10, 7), random_codes(10, 8)
     plain = action_posterior(law, before, after)
@@ -231,12 +249,29 @@ BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         ShapeError,
         "must match",
     ),
+    "codes outside their codebook": (
+        lambda: action_posterior(random_law(), random_codes(3, 0) + 4, random_codes(3, 1)),
+        CodeError,
+        "outside the codebook",
+    ),
+    "probabilities that are none": (
+        lambda: action_posterior(random_law(), torch.full((2, 3, 4), -3.0), torch.ones(2, 3, 4)),
+        ShapeError,
+        "sum to one",
+    ),
+    "a sequence outside the set": (
+        lambda: action_posterior(random_law(), random_codes(1, 0), random_codes(1, 1)).log_prob(
+            torch.tensor([6])
+        ),
+        UnknownActionError,
+        "action id 6",
+    ),
     "prior of another length": (
         lambda: action_posterior(
             random_law(), random_codes(3, 0), random_codes(3, 1), prior=torch.ones(4) / 4
         ),
         ShapeError,
-        "a prior is",
+        "a prior is a tensor",
     ),
     "prior that does not sum to one": (
         lambda: action_posterior(

@@ -108,6 +108,13 @@ def test_chunks_change_nothing(
     assert torch.allclose(model.autoencoder.read(images), whole, atol=1e-5)
 
 
+def test_training_a_copy_leaves_the_original_alone(model: CTVAE, images: Tensor) -> None:
+    named = model.renamed(NAMES, range(4), [torch.arange(k) for k in SIZES])
+    before = model.encode(images)
+    named.to("cpu").autoencoder.reader.encoder.out.weight.data.zero_()
+    assert torch.equal(model.encode(images), before)
+
+
 def test_no_images_give_no_codes(model: CTVAE, images: Tensor) -> None:
     assert tuple(model.encode(images[:0]).shape) == (0, 4)
 
@@ -278,6 +285,7 @@ BAD: dict[str, tuple[Callable[[CTVAE, Path], object], type[Exception], str]] = {
         InterventionError,
         "2 values",
     ),
+    "a list of images": (lambda m, p: m.encode([1, 2]), ShapeError, "must be a tensor"),  # type: ignore[arg-type]
     "grey images": (lambda m, p: m.encode(IMAGES[:, :1]), ShapeError, "(batch, 3, 16, 16)"),
     "larger images": (lambda m, p: m.encode(torch.zeros(1, 3, 32, 32)), ShapeError, "16, 16"),
     "one image without a batch": (lambda m, p: m.encode(IMAGES[0]), ShapeError, "(3, 16, 16)"),

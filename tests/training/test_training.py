@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,12 @@ from ctvae.data import (
 )
 from ctvae.data.files import read_lpc_sprites
 from ctvae.data.worlds import colour_world
-from ctvae.errors import DataError, FormatError, ShapeError, UnknownActionError
+from ctvae.errors import DataError, FormatError, RegimeError, ShapeError, UnknownActionError
 from ctvae.models import CTVAE, CTVAEConfig
 from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
+from ctvae.nn import SlotDecoder
+from ctvae.randomness import scoped_seed
+from ctvae.regimes import Regime
 from ctvae.training import (
     DecoderStage,
     TrainingConfig,
@@ -30,6 +34,7 @@ from ctvae.training import (
 )
 from ctvae.training.checks import check_training
 from ctvae.training.loop import rate
+from ctvae.training.stages import DecoderObjective, WarmUpObjective
 
 TINY = TrainingConfig(
     device="cpu",
@@ -112,11 +117,22 @@ def test_equal_seeds_give_equal_models_and_others_do_not(pairs: Transitions) -> 
 
 def test_every_parameter_gets_a_gradient(pairs: Transitions) -> None:
     model = _model(pairs, spare=2)
-    before = {name: tensor.clone() for name, tensor in _weights(model).items()}
-    fit(model, pairs, TINY)
-    for name, tensor in _weights(model).items():
-        if name.startswith(("reader", "spare_reader")) and tensor.is_floating_point():
-            assert not torch.equal(tensor, before[name]), f"{name} never changed"
+    before, action = pairs.images[pairs.before[::5]], pairs.action[::5]
+    after = pairs.images[pairs.after[::5]]
+    moves = ActionMoves(model.actions, 5)
+    warm_up = WarmUpObjective(model.autoencoder.reader, moves, TINY.warm_up)
+    warm_up(before, action, after).total.backward()
+    with scoped_seed(0):
+        decoder = SlotDecoder([3, 4, 4, 8, 8], 1, 32, spare=2)
+    codes = torch.randint(3, (len(after), 5), generator=torch.Generator().manual_seed(0))
+    drawing = DecoderObjective(decoder, model.autoencoder.spare_reader)
+    drawing(after, codes, before).total.backward()
+    for objective in (warm_up, drawing):
+        for name, parameter in objective.named_parameters():
+            assert parameter.grad is not None, name
+            # A bias before a batch normalisation has no effect: its gradient is rounding.
+            if name.endswith("weight") or name.startswith(("moves", "decoder")):
+                assert float(parameter.grad.abs().sum()) > 0, name
 
 
 def test_progress_is_reported(pairs: Transitions) -> None:
@@ -257,6 +273,16 @@ BAD: dict[str, tuple[Callable[[Transitions, Path], object], type[Exception], str
         ),
         ShapeError,
         "made for that size",
+    ),
+    "pairs that are no edits": (
+        lambda d, p: fit(_model(d), replace(d, regime=Regime.COUNTERFACTUAL), TINY),
+        RegimeError,
+        "edit pairs",
+    ),
+    "a device of no kind": (
+        lambda d, p: fit(_model(d), d, TINY.model_copy(update={"device": "gpu9"})),
+        DataError,
+        "gpu9",
     ),
     "a device that is not there": (
         lambda d, p: fit(_model(d), d, TINY.model_copy(update={"device": "cuda:97"})),
