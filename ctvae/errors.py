@@ -70,7 +70,15 @@ class ShapeError(CTVAEError, ValueError):
 
 
 class StateSpaceError(CTVAEError, ValueError):
-    """An exact computation that would exceed its stated budget."""
+    """An exact computation that would exceed its stated budget.
+
+    Attributes:
+        entries: The size of the largest table that it would need, in entries.
+    """
+
+    def __init__(self, message: str, *, entries: int = 0) -> None:
+        super().__init__(message)
+        self.entries = entries
 
 
 class FormatError(CTVAEError, ValueError):

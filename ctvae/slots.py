@@ -30,14 +30,26 @@ class Slot:
     Attributes:
         name: The slot's name, unique within a model.
         cardinality: The number of codes, at least 1.
+        states: The names of the codes, one each, or none at all. ``do`` and ``given`` take a name
+            where a code is expected.
+
+    Raises:
+        CodeError: When the name, the cardinality or the states are not what they should be.
 
     Example:
         >>> Slot("hue", 8)
         Slot(name='hue', cardinality=8)
+        >>> Slot("smoke", 2, states=("yes", "no"))
+        Slot(name='smoke', cardinality=2, states=('yes', 'no'))
     """
 
     name: str
     cardinality: int
+    states: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        states = f", states={self.states!r}" if self.states else ""
+        return f"Slot(name={self.name!r}, cardinality={self.cardinality!r}{states})"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -48,6 +60,14 @@ class Slot:
             raise CodeError(msg)
         if self.cardinality < 1:
             msg = f"slot {self.name!r}: cardinality must be at least 1, got {self.cardinality}"
+            raise CodeError(msg)
+        object.__setattr__(self, "states", tuple(self.states))
+        named = len(set(self.states)) == len(self.states) == self.cardinality
+        if self.states and not (named and all(isinstance(s, str) and s for s in self.states)):
+            msg = (
+                f"slot {self.name!r}: states must be {self.cardinality} different non-empty texts, "
+                f"one per code, got {self.states!r}"
+            )
             raise CodeError(msg)
 
 
@@ -168,12 +188,13 @@ class SlotSpace(Sequence[Slot]):
             msg += f"; indices run from 0 to {len(self) - 1}"
         raise UnknownSlotError(msg + did_you_mean(value, self.names))
 
-    def check_value(self, key: SlotKey, value: int | Tensor) -> Tensor:
+    def check_value(self, key: SlotKey, value: int | str | Tensor) -> Tensor:
         """Checks one slot's code or codes.
 
         Args:
             key: The slot.
-            value: An integer, or an integer tensor of shape ``()`` or ``(batch,)``.
+            value: An integer, the name of a code where the slot has names, or an integer tensor of
+                shape ``()`` or ``(batch,)``.
 
         Returns:
             The codes as an int64 tensor of shape ``()`` or ``(batch,)`` (on the tensor's device).
@@ -183,6 +204,8 @@ class SlotSpace(Sequence[Slot]):
             ShapeError: When a tensor has more than one axis.
         """
         slot = self[key]
+        if isinstance(value, str):
+            return torch.tensor(_code_of(slot, value))
         tensor = value if isinstance(value, Tensor) else _as_tensor(slot, value)
         if tensor.dtype == torch.bool or tensor.is_floating_point() or tensor.is_complex():
             msg = (
@@ -261,6 +284,17 @@ class SlotSpace(Sequence[Slot]):
         """
         codes = self.check_codes(codes)
         return {name: codes[..., k] for k, name in enumerate(self.names)}
+
+
+def _code_of(slot: Slot, state: str) -> int:
+    if state not in slot.states:
+        known = f"states: {', '.join(slot.states)}" if slot.states else "its codes have no names"
+        msg = (
+            f"slot {slot.name!r} has no state {state!r} ({known}); codes are "
+            f"0..{slot.cardinality - 1}"
+        )
+        raise CodeError(msg + did_you_mean(state, slot.states))
+    return slot.states.index(state)
 
 
 def _as_tensor(slot: Slot, value: object) -> Tensor:

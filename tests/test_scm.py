@@ -329,7 +329,7 @@ BAD = {
         InterventionError,
         "integer codes",
     ),
-    "text": (lambda: small().do({"b": WRONG[1]}), InterventionError, "got 'red'"),
+    "text": (lambda: small().do({"b": WRONG[1]}), InterventionError, "no state 'red'"),
     "two axes": (
         lambda: small().do(slot="b", value=torch.zeros(1, 1).long()),
         InterventionError,

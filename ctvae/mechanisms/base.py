@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import MechanismError
+from ctvae.errors import MechanismError, StateSpaceError
 from ctvae.slots import SlotSpace
 
-__all__ = ["Mechanism", "check_mechanisms"]
+__all__ = ["TABLE_BUDGET", "Mechanism", "check_mechanisms", "tabulate"]
+
+TABLE_BUDGET = 2**26
+"""The largest table that a mechanism writes unasked, in entries (512 MiB as float64)."""
 
 
 @runtime_checkable
 class Mechanism(Protocol):
     """The law of one slot given its parents.
 
-    Anything that can state its cardinalities and write itself as a table is a mechanism; the
-    engines need no more. The parents' axes stand in the order of the slots' columns.
+    Anything that can state its cardinalities, evaluate its law at rows of parents and write itself
+    as a table is a mechanism; the engines need no more. A law too large for a table raises
+    ``StateSpaceError`` from ``table`` and is evaluated row by row. The parents stand in the order
+    of the slots' columns. A mechanism does not change after a model was made from it.
     """
 
     @property
@@ -38,6 +44,16 @@ class Mechanism(Protocol):
             ``(*parent_cardinalities, cardinality)``; the last axis sums to one.
         """
 
+    def log_probs(self, parents: Int[Tensor, "*batch parents"]) -> Float[Tensor, "*batch codes"]:
+        """Evaluates the law at rows of parents.
+
+        Args:
+            parents: The parents' codes; ``(*batch, 0)`` where there is no parent.
+
+        Returns:
+            Nats; ``-inf`` for a code of probability zero.
+        """
+
     def to(self, device: torch.device | str) -> Mechanism:
         """Moves the law.
 
@@ -47,6 +63,42 @@ class Mechanism(Protocol):
         Returns:
             The same law on the device.
         """
+
+
+def tabulate(
+    mechanism: Mechanism, device: torch.device | str, *, budget: int = TABLE_BUDGET
+) -> Float[Tensor, "*parents codes"]:
+    """Writes a law as a table by evaluating it at every row of parents.
+
+    For mechanisms that have no table of their own: their ``table`` calls this.
+
+    Args:
+        mechanism: The law.
+        device: Where its parents' codes must be.
+        budget: The largest table allowed, in entries.
+
+    Returns:
+        ``(*parents, codes)`` probabilities.
+
+    Raises:
+        StateSpaceError: When the table would exceed the budget.
+
+    Cost: O(rows * codes) memory, one batched evaluation.
+    """
+    sizes, codes = tuple(mechanism.parent_cardinalities), mechanism.cardinality
+    entries = math.prod(sizes) * codes
+    if entries > budget:
+        msg = (
+            f"the table of {codes} codes given {len(sizes)} parents has {entries:.3g} entries "
+            f"(budget {budget:.3g}); sample() and log_prob() need no table, exact queries do: "
+            "give the slot fewer parents, or draw samples with estimate()"
+        )
+        raise StateSpaceError(msg, entries=entries)
+    rows = torch.cartesian_prod(*(torch.arange(size, device=device) for size in sizes))
+    if not sizes:
+        rows = torch.empty((1, 0), dtype=torch.long, device=device)
+    table = mechanism.log_probs(rows.reshape(-1, len(sizes))).exp()
+    return table.reshape(*sizes, codes)
 
 
 def check_mechanisms(

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ctvae.counting import contingency_table
+from ctvae.counting import contingency_table, joint_index
 from ctvae.errors import MechanismError, RegimeError
 from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
@@ -193,6 +193,18 @@ class TableMechanism:
             ``(*parent_cardinalities, cardinality)``.
         """
         return self._table
+
+    def log_probs(self, parents: Int[Tensor, "*batch parents"]) -> Float[Tensor, "*batch codes"]:
+        """Reads rows of the table.
+
+        Args:
+            parents: The parents' codes.
+
+        Returns:
+            Nats.
+        """
+        index = joint_index(parents, self.parent_cardinalities)
+        return self._table.reshape(-1, self.cardinality)[index].log()
 
     def to(self, device: torch.device | str) -> TableMechanism:
         """Moves the table.
