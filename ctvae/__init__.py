@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctvae import data, errors, graph, metrics, quant
     from ctvae.graph import CausalGraph, DiscoveryResult, compare_graphs, learn_graph
-    from ctvae.mechanisms import Hard, SetAction, ShiftAction, TableMechanism
+    from ctvae.mechanisms import (
+        Conditional,
+        FunctionMechanism,
+        Hard,
+        PerRow,
+        SetAction,
+        Shift,
+        ShiftAction,
+        Soft,
+        Stochastic,
+        TableMechanism,
+    )
     from ctvae.models import CTVAE, CTVAEConfig
     from ctvae.regimes import Regime, Samples
     from ctvae.scm import SCM
@@ -26,14 +37,20 @@ __all__ = [
     "SCM",
     "CTVAEConfig",
     "CausalGraph",
+    "Conditional",
     "DiscoveryResult",
+    "FunctionMechanism",
     "Hard",
+    "PerRow",
     "Regime",
     "Samples",
     "SetAction",
+    "Shift",
     "ShiftAction",
     "Slot",
     "SlotSpace",
+    "Soft",
+    "Stochastic",
     "TableMechanism",
     "TrainingConfig",
     "compare_graphs",
@@ -49,7 +66,18 @@ __all__ = [
 # Each name is loaded when it is first asked for, so that the command line answers at once.
 _HOMES = {
     "ctvae.graph": ("CausalGraph", "DiscoveryResult", "compare_graphs", "learn_graph"),
-    "ctvae.mechanisms": ("Hard", "SetAction", "ShiftAction", "TableMechanism"),
+    "ctvae.mechanisms": (
+        "Conditional",
+        "FunctionMechanism",
+        "Hard",
+        "PerRow",
+        "SetAction",
+        "Shift",
+        "ShiftAction",
+        "Soft",
+        "Stochastic",
+        "TableMechanism",
+    ),
     "ctvae.models": ("CTVAE", "CTVAEConfig"),
     "ctvae.regimes": ("Regime", "Samples"),
     "ctvae.scm": ("SCM",),

@@ -443,7 +443,7 @@ class TestFiles:
     def folder(self, tmp_path):
         return small().do(slot="b", value=torch.tensor([0, 1])).save(tmp_path / "scm")
 
-    @pytest.mark.parametrize("name", ["table.c", "do.b"])
+    @pytest.mark.parametrize("name", ["law.c", "do.b"])
     def test_missing_and_misshapen_tensors_are_named(self, folder, name):
         weights = folder / "weights.safetensors"
         tensors = load_file(weights)
@@ -457,7 +457,7 @@ class TestFiles:
     def test_tables_that_are_no_laws_and_values_that_are_no_codes_are_refused(self, folder):
         weights = folder / "weights.safetensors"
         tensors = load_file(weights)
-        for name, bad in (("table.c", tensors["table.c"] * 2), ("do.b", tensors["do.b"] + 7)):
+        for name, bad in (("law.c", tensors["law.c"] * 2), ("do.b", tensors["do.b"] + 7)):
             save_file(tensors | {name: bad}, weights)
             with pytest.raises(FormatError, match=r"one is off by 1|value 7 is outside"):
                 SCM.load(folder)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import NamedTuple
 
-import opt_einsum
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import EvidenceError, ShapeError, StateSpaceError
+from ctvae.errors import EvidenceError, ShapeError
+from ctvae.inference.contraction import (
+    DEFAULT_BUDGET,
+    Cost,
+    check_budget,
+    contract,
+)
+from ctvae.inference.structure import Factor, Part, Question, prepare, structure_of
 from ctvae.mechanisms.program import Program
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["DEFAULT_BUDGET", "log_prob", "query"]
-
-DEFAULT_BUDGET = 2**26
-"""The largest intermediate table that an exact query may need, in entries (512 MiB as float64)."""
-
-BATCH = -1
-"""The axis of worlds and evidence rows, beside the slots' columns."""
+__all__ = ["DEFAULT_BUDGET", "cost", "log_evidence", "log_prob", "query"]
 
 
 def log_prob(program: Program, codes: Int[Tensor, "*batch slots"]) -> Float[Tensor, "*batch"]:
@@ -31,31 +28,35 @@ def log_prob(program: Program, codes: Int[Tensor, "*batch slots"]) -> Float[Tens
 
     Args:
         program: The world.
-        codes: Rows of codes; where values were forced per row, the axis before the last is the
+        codes: Rows of codes; where there is one world per row, the axis before the last is the
             batch.
 
     Returns:
         Nats; ``-inf`` for a row that contradicts a forced value.
 
     Raises:
-        ShapeError: When the rows do not match the batch of the forced values.
+        ShapeError: When the rows do not match the batch of the worlds.
 
-    Cost: O(rows * slots).
+    Cost: O(rows * slots); no table larger than the rows is made.
     """
     if program.batch is not None and (codes.ndim < 2 or codes.shape[-2] != program.batch):
-        msg = f"values were forced for {program.batch} rows, got codes {tuple(codes.shape)}"
+        msg = f"there are {program.batch} worlds, one per row; got codes {tuple(codes.shape)}"
         raise ShapeError(msg)
     columns = dict(enumerate(codes.unbind(-1)))
-    total = torch.zeros(codes.shape[:-1], dtype=program.dtype, device=codes.device)
+    shape = tuple(codes.shape[:-1])
+    total = torch.zeros(shape, dtype=program.dtype, device=codes.device)
     for column in program.order:
-        own = columns[column]
-        if column in program.forced:
-            agrees = own == program.forced[column]
-            total = total.masked_fill(~agrees, -torch.inf)
-            continue
-        index = program.row_index(column, columns)
-        table = program.log_tables[column]
-        total = total + table[torch.zeros_like(own) if index is None else index, own]
+        own, law = columns[column], program.laws[column]
+        if law.forced is not None:
+            total = total.masked_fill(own != law.forced, -torch.inf)
+        elif law.is_small:
+            regime = None if law.regime is None else law.regime.expand(shape)
+            index = program.row_index(column, columns, regime)
+            total = total + law.log_rows[torch.zeros_like(own) if index is None else index, own]
+        else:
+            read = program.parent_codes(column, columns, shape, law.regime)
+            rows = law.reported_log_probs(read)
+            total = total + rows.gather(-1, own[..., None]).squeeze(-1)
     return total
 
 
@@ -64,133 +65,254 @@ def query(
     targets: Sequence[int],
     given: Mapping[int, Int[Tensor, "*batch"]],
     *,
+    causes: Sequence[int] = (),
     budget: int = DEFAULT_BUDGET,
 ) -> Float[Tensor, "*batch_codes"]:
-    r"""Answers :math:`P(\text{targets} \mid \text{given})` exactly in one world.
+    r"""Answers :math:`P(\text{targets} \mid do(\text{causes} = c), \text{given})` for every c.
 
-    Slots that are ancestors neither of the targets nor of the evidence are dropped, tables are
-    read at the forced and observed codes, and the rest is one contraction whose order is searched
-    once per structure and kept. Computed in float64 where any table is float64.
+    Slots that are ancestors neither of the targets nor of the evidence are dropped, as are those
+    that the evidence separates from the targets; tables are read at the forced and observed codes,
+    and the rest is one contraction whose order is searched once per structure and kept. Computed
+    in float64 where any table is float64.
 
     Args:
         program: The world; under an intervention, the evidence is evidence in that world.
         targets: Columns asked for, all different.
         given: Column to observed codes, ``()`` or ``(batch,)``.
-        budget: The largest intermediate table allowed, in entries.
+        causes: Columns set to each of their codes in turn, none of them a target or observed.
+        budget: The largest intermediate table allowed, in entries; a batch is split to stay below.
 
     Returns:
-        Probabilities ``(codes of each target)``, with the batch first wherever evidence or forced
-        values have one, also where the targets do not depend on it.
+        Probabilities ``(codes of each cause, codes of each target)``, with the batch first wherever
+        evidence or worlds have one, also where the targets do not depend on it.
 
     Raises:
-        ShapeError: When batches differ in length.
-        StateSpaceError: When the contraction would exceed the budget.
         EvidenceError: When the evidence has probability zero in this world.
 
     Source: variable elimination as einsum; path search by opt_einsum (Smith, Gray 2018).
     Cost: exponential in the width of the pruned graph; estimated before anything is computed.
     """
-    batches = {len(codes) for codes in (*given.values(), *program.forced.values()) if codes.ndim}
-    if len(batches) > 1:
-        msg = f"evidence and forced values must share one batch length, got {sorted(batches)}"
-        raise ShapeError(msg)
-    fixed = {**given, **program.forced}
-    operands: list[Tensor] = []
-    axes: list[tuple[int, ...]] = []
-    possible = torch.ones((), dtype=program.dtype, device=program.device)
-    for column in sorted(program.ancestors({*targets, *given})):
-        if column not in program.forced:
-            factor, free = _factor(program, column, fixed)
-        elif column in given:
-            factor, free = (given[column] == program.forced[column]).to(program.dtype), ()
-        else:
-            continue
-        if column in given:
-            factor = _rescale(factor, free)
-        if free:
-            operands.append(factor)
-            axes.append((BATCH, *free) if factor.ndim > len(free) else free)
-        else:
-            possible = possible * factor
-    for column in targets:
-        if column in fixed:
-            size = program.slots[column].cardinality
-            operands.append(torch.nn.functional.one_hot(fixed[column], size).to(program.dtype))
-            axes.append((BATCH, column) if fixed[column].ndim else (column,))
-    uses_batch = any(BATCH in term for term in axes)
-    output = (BATCH, *targets) if uses_batch else tuple(targets)
-    shapes = tuple(tuple(operand.shape) for operand in operands)
-    joint = _contraction(tuple(axes), output, shapes, budget)(*operands)
-    if len(operands) == 1:
-        joint = joint.clone()  # a contraction of one table is a view of it: the model's own
-    if batches and not uses_batch:
-        _check_budget(joint.numel() * max(batches), budget, batched=True)
-        joint = joint.expand(*batches, *joint.shape).clone()
-    if not given:
-        return joint
-    return _normalise(program, joint, possible, len(targets), given)
+    batch = _batch(program, given)
+    question = _prepare(program, targets, causes, given, batch)
+    pieces = _pieces(question.cost, batch, budget)
+    if pieces > 1:
+        assert batch is not None
+        answers = [
+            query(
+                _rows(program, rows),
+                targets,
+                _given_rows(given, rows),
+                causes=causes,
+                budget=budget,
+            )
+            for rows in torch.arange(batch, device=program.device).chunk(pieces)
+        ]
+        return torch.cat(answers)
+    check_budget(question.cost, budget, batched=batch is not None)
+    evidence = _Evidence(program, given, batch)
+    joint, _ = evidence.evaluate(question.main, rescale=bool(given.keys() - program.forced.keys()))
+    width = len(targets) + len(causes)
+    joint = _with_axes(program, joint, question, (*causes, *targets), width)
+    if batch is not None and joint.ndim == width:
+        joint = joint.expand(batch, *joint.shape)
+    if given:
+        total = joint.sum(tuple(range(-len(targets), 0)), keepdim=True)
+        possible = (total > 0) & _ones_behind(evidence.possible(question), width)
+        if not bool(possible.all()):
+            raise EvidenceError(_impossible(program, given, possible, batch))
+        if not program.forced.keys() >= given.keys():
+            joint = joint / total
+    # A contraction of one table is a view of it: the model's own.
+    return joint.clone(memory_format=torch.contiguous_format)
 
 
-def _factor(
-    program: Program, column: int, fixed: Mapping[int, Tensor]
-) -> tuple[Tensor, tuple[int, ...]]:
-    """Reads a column's table at the fixed codes; the batch, where there is one, comes first."""
-    scope = (*program.parents[column], column)
-    table = program.tables[column].to(program.dtype)
-    known = [axis for axis, member in enumerate(scope) if member in fixed]
-    if not known:
-        return table, scope
-    rest = [axis for axis in range(len(scope)) if axis not in known]
-    read = table.permute(*known, *rest)[tuple(fixed[scope[axis]] for axis in known)]
-    return read, tuple(scope[axis] for axis in rest)
-
-
-def _rescale(factor: Tensor, free: tuple[int, ...]) -> Tensor:
-    """Divides a factor of evidence by its largest entry, which the normalisation cancels."""
-    # Undivided, the product over much evidence would underflow and look impossible.
-    largest = factor.amax(tuple(range(-len(free), 0)), keepdim=True) if free else factor
-    return factor / largest.masked_fill(largest == 0, 1)
-
-
-def _normalise(
+def log_evidence(
     program: Program,
-    joint: Tensor,
-    possible: Tensor,
-    num_targets: int,
+    given: Mapping[int, Int[Tensor, "*batch"]],
+    *,
+    budget: int = DEFAULT_BUDGET,
+) -> Float[Tensor, "*batch"]:
+    r"""Gives :math:`\log P(\text{given})` in one world; differentiable in the tables.
+
+    Args:
+        program: The world.
+        given: Column to observed codes, ``()`` or ``(batch,)``.
+        budget: The largest intermediate table allowed, in entries; a batch is split to stay below.
+
+    Returns:
+        Nats, ``()`` or ``(batch,)``; ``-inf`` for impossible evidence, zero for none.
+
+    Cost: as ``query``; every intermediate table is rescaled, so nothing underflows.
+    """
+    batch = _batch(program, given)
+    question = _prepare(program, (), (), given, batch)
+    pieces = _pieces(question.cost, batch, budget)
+    if pieces > 1:
+        assert batch is not None
+        return torch.cat([
+            log_evidence(_rows(program, rows), _given_rows(given, rows), budget=budget)
+            for rows in torch.arange(batch, device=program.device).chunk(pieces)
+        ])
+    check_budget(question.cost, budget, batched=batch is not None)
+    evidence = _Evidence(program, given, batch)
+    total = evidence.constants(question).log().sum(0)
+    for part in (question.main, *question.loose):
+        value, scale = evidence.evaluate(part, rescale=True)
+        total = total + value.log() + scale
+    return total if batch is None or total.ndim else total.expand(batch).clone()
+
+
+def cost(
+    program: Program,
+    targets: Sequence[int],
+    given: Mapping[int, Int[Tensor, "*batch"]],
+    *,
+    causes: Sequence[int] = (),
+) -> Cost:
+    """Estimates what a query costs, without computing it.
+
+    Args:
+        program: The world.
+        targets: Columns asked for.
+        given: Column to observed codes.
+        causes: Columns set to each of their codes.
+
+    Returns:
+        The largest table and the number of operations.
+    """
+    return _prepare(program, targets, causes, given, _batch(program, given)).cost
+
+
+class _Evidence(NamedTuple):
+    """Reads the tables of a program at what is forced and observed."""
+
+    program: Program
+    given: Mapping[int, Tensor]
+    batch: int | None
+
+    def evaluate(self, part: Part, *, rescale: bool) -> tuple[Tensor, Tensor]:
+        """Contracts one part; ones where it is empty."""
+        program = self.program
+        one = torch.ones((), dtype=program.dtype, device=program.device)
+        if part.plan is None:
+            return one, one.log()
+        operands = [self.read(factor) for factor in part.factors]
+        for column, _ in part.indicators:
+            size = program.slots[column].cardinality
+            code = program.forced.get(column, self.given.get(column))
+            assert code is not None
+            operands.append(torch.nn.functional.one_hot(code, size).to(program.dtype))
+        return contract(part.plan, operands, rescale=rescale)
+
+    def read(self, factor: Factor) -> Tensor:
+        """Reads one table; rows come first where there are any."""
+        law = self.program.laws[factor.column]
+        table = law.table.to(self.program.dtype)
+        if not factor.known:
+            return table
+        codes = tuple(self.code(column, law.regime) for column in factor.known)
+        return table.permute(factor.order)[codes]
+
+    def code(self, column: int, regime: Tensor | None) -> Tensor:
+        """Gives what is known of a column, or the rows' regime."""
+        if column < 0:
+            assert regime is not None
+            return regime
+        forced = self.program.forced.get(column)
+        return self.given[column] if forced is None else forced
+
+    def constants(self, question: Question) -> Tensor:
+        """Gives the factors that are read off entirely, one per row of the result."""
+        program = self.program
+        found = [self.read(factor) for factor in question.constants]
+        found += [
+            (self.given[column] == program.forced[column]).to(program.dtype)
+            for column in question.agreements
+        ]
+        if not found:
+            return torch.ones((1,), dtype=program.dtype, device=program.device)
+        return torch.stack(torch.broadcast_tensors(*found))
+
+    def possible(self, question: Question) -> Tensor:
+        """Says whether what the evidence cuts off can be, per row."""
+        able = (self.constants(question) > 0).all(0)
+        for part in question.loose:
+            if not all(self.program.laws[f.column].is_positive for f in part.factors):
+                value, _ = self.evaluate(part, rescale=True)
+                able = able & (value > 0)
+        return able
+
+
+def _prepare(
+    program: Program,
+    targets: Sequence[int],
+    causes: Sequence[int],
     given: Mapping[int, Tensor],
+    batch: int | None,
+) -> Question:
+    seen = tuple((column, codes.ndim > 0) for column, codes in sorted(given.items()))
+    return prepare(structure_of(program), tuple(targets), tuple(causes), seen, batch)
+
+
+def _batch(program: Program, given: Mapping[int, Tensor]) -> int | None:
+    sizes = {len(codes) for codes in given.values() if codes.ndim}
+    if program.batch is not None:
+        sizes.add(program.batch)
+    if len(sizes) > 1:
+        msg = f"evidence and worlds must share one batch length, got {sorted(sizes)}"
+        raise ShapeError(msg)
+    return sizes.pop() if sizes else None
+
+
+def _pieces(needed: Cost, batch: int | None, budget: int) -> int:
+    """Says into how many pieces a batch must be split to stay within the budget."""
+    if batch is None or batch < 2 or needed.entries <= budget:
+        return 1
+    return min(batch, -(-needed.entries // budget))
+
+
+def _rows(program: Program, rows: Tensor) -> Program:
+    """The worlds of some rows."""
+
+    def pick(codes: Tensor | None) -> Tensor | None:
+        return codes if codes is None or not codes.ndim else codes[rows]
+
+    laws = [
+        law
+        if law.num_worlds is None
+        else replace(law, forced=pick(law.forced), regime=pick(law.regime))
+        for law in program.laws
+    ]
+    return Program(program.slots, tuple(laws), program.order)
+
+
+def _given_rows(given: Mapping[int, Tensor], rows: Tensor) -> dict[int, Tensor]:
+    return {column: codes[rows] if codes.ndim else codes for column, codes in given.items()}
+
+
+def _with_axes(
+    program: Program, joint: Tensor, question: Question, asked: tuple[int, ...], width: int
 ) -> Tensor:
-    # After rescaling, what was read off entirely is 1 where the evidence can be and 0 elsewhere.
-    total = joint.sum(tuple(range(-num_targets, 0))) * possible
-    if bool((total <= 0).any()):
-        names = ", ".join(program.slots.names[column] for column in given)
-        msg = f"the evidence on {names} has probability zero in this world: nothing to condition on"
-        if total.ndim:
-            msg += f" (first at row {int((total <= 0).nonzero()[0])})"
-        raise EvidenceError(msg)
-    return joint / total.reshape(total.shape + (1,) * num_targets)
+    """Adds an axis for every cause that the targets do not depend on."""
+    if not question.missing:
+        return joint
+    lead = joint.ndim - (width - len(question.missing))
+    for place, column in enumerate(asked):
+        if column in question.missing:
+            joint = joint.unsqueeze(lead + place)
+    sizes = [program.slots[column].cardinality for column in asked]
+    return joint.expand(*joint.shape[:lead], *sizes)
 
 
-@lru_cache(maxsize=1024)
-def _contraction(
-    axes: tuple[tuple[int, ...], ...],
-    output: tuple[int, ...],
-    shapes: tuple[tuple[int, ...], ...],
-    budget: int,
-) -> Callable[..., Any]:
-    def write(term: tuple[int, ...]) -> str:
-        return "".join(opt_einsum.get_symbol(axis + 1) for axis in term)  # BATCH is symbol 0
-
-    equation = f"{','.join(map(write, axes))}->{write(output)}"
-    _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
-    _check_budget(int(info.largest_intermediate), budget, batched=BATCH in output)
-    return opt_einsum.contract_expression(equation, *shapes, optimize=info.path)
+def _ones_behind(rows: Tensor, count: int) -> Tensor:
+    return rows.reshape(rows.shape + (1,) * count) if rows.ndim else rows
 
 
-def _check_budget(entries: int, budget: int, *, batched: bool) -> None:
-    if entries > budget:
-        msg = (
-            f"this query needs a table of {entries:.3g} entries (budget {budget:.3g}); ask for "
-            f"fewer slots at once, condition on more, {'split the batch, ' if batched else ''}"
-            "raise budget=, or draw samples instead"
-        )
-        raise StateSpaceError(msg)
+def _impossible(
+    program: Program, given: Mapping[int, Tensor], possible: Tensor, batch: int | None
+) -> str:
+    names = ", ".join(program.slots.names[column] for column in given)
+    msg = f"the evidence on {names} has probability zero in this world: nothing to condition on"
+    if batch is not None:
+        msg += f" (first at row {int((~possible).nonzero()[0, 0])})"
+    return msg

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.errors import ShapeError
+from ctvae.mechanisms.local_law import cumulative_cuts
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, make_generator
 
-__all__ = ["sample"]
+__all__ = ["draw_by_cuts", "draw_by_rows", "draw_column", "sample"]
 
 FEW_CUTS = 16
 """Up to so many thresholds are compared one by one; more are searched."""
@@ -32,7 +33,7 @@ def sample(program: Program, num_samples: int, *, seed: Seed = None) -> Int[Tens
         seed: For the draws.
 
     Returns:
-        Codes ``(num_samples, slots)``, or ``(num_samples, batch, slots)`` where values were forced
+        Codes ``(num_samples, slots)``, or ``(num_samples, batch, slots)`` where there is one world
         per row.
 
     Raises:
@@ -47,22 +48,58 @@ def sample(program: Program, num_samples: int, *, seed: Seed = None) -> Int[Tens
     shape = (num_samples,) if batch is None else (num_samples, batch)
     rows = num_samples * (1 if batch is None else batch)
     device, slots = program.device, len(program.slots)
-    generator = make_generator(seed, device)
-    noise = torch.rand(slots, rows, generator=generator, device=device)
+    noise = torch.rand(slots, rows, generator=make_generator(seed, device), device=device)
     states: dict[int, Tensor] = {}
     for column in program.order:
-        if column in program.forced:
-            codes = program.forced[column].expand(shape).reshape(-1)
-            states[column] = codes.to(torch.int32)
-        else:
-            index = program.row_index(column, states)
-            states[column] = _draw(program.thresholds[column], index, noise[column])
+        states[column] = draw_column(program, column, states, noise[column], shape)
     # One stack at the end: writing column by column costs a quarter more.
     columns = [states[column] for column in range(slots)]
     return torch.stack(columns, -1).long().reshape(*shape, slots)
 
 
-def _draw(cuts: Tensor, index: Tensor | None, noise: Tensor) -> Tensor:
+def draw_column(
+    program: Program,
+    column: int,
+    states: dict[int, Tensor],
+    noise: Float[Tensor, " rows"],
+    shape: tuple[int, ...],
+) -> Int[Tensor, " rows"]:
+    """Draws one column given its parents.
+
+    Args:
+        program: The world.
+        column: Which column.
+        states: Column to codes ``(rows,)``, at least for the parents.
+        noise: A uniform number per row.
+        shape: The shape of which the rows are the flattened form; its last axis is the batch where
+            there is one world per row.
+
+    Returns:
+        Codes, int32 or int64.
+    """
+    law = program.laws[column]
+    if law.forced is not None:
+        return law.forced.expand(shape).reshape(-1).to(torch.int32)
+    regime = None if law.regime is None else law.regime.expand(shape).reshape(-1).to(torch.int32)
+    if law.is_small:
+        return draw_by_cuts(law.cuts, program.row_index(column, states, regime), noise)
+    read = program.parent_codes(column, states, tuple(noise.shape), regime)
+    return draw_by_rows(law.reported_log_probs(read).exp(), noise)
+
+
+def draw_by_cuts(
+    cuts: Float[Tensor, "cuts rows"], index: Int[Tensor, " n"] | None, noise: Float[Tensor, " n"]
+) -> Int[Tensor, " n"]:
+    """Draws codes from rows of a table, given by their thresholds.
+
+    Args:
+        cuts: The thresholds of every row of the table, cut by cut.
+        index: Which row each draw takes; ``None`` for the only one.
+        noise: A uniform number per draw.
+
+    Returns:
+        Codes, int32.
+    """
     count, rows = cuts.shape
     if count <= FEW_CUTS:
         state = torch.zeros(len(noise), dtype=torch.int32, device=noise.device)
@@ -77,4 +114,18 @@ def _draw(cuts: Tensor, index: Tensor | None, noise: Tensor) -> Tensor:
         torch.zeros(len(noise), dtype=torch.int32, device=noise.device) if index is None else index
     )
     place = torch.searchsorted(ladder, noise.double() + row, right=True, out_int32=True)
-    return place - row * count
+    return (place - row * count).to(torch.int32)
+
+
+def draw_by_rows(probs: Float[Tensor, "n codes"], noise: Float[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Draws one code from each law of a list of laws.
+
+    Args:
+        probs: Probabilities, up to a factor per row.
+        noise: A uniform number per row.
+
+    Returns:
+        Codes, int32.
+    """
+    cuts = cumulative_cuts(probs)
+    return (noise >= cuts).sum(0, dtype=torch.int32)

@@ -29,8 +29,8 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
 
     Args:
         program: The world.
-        num_rows: The size of the plate ``rows``, at least 1; one row, or the batch of the forced
-            values, where ``None``.
+        num_rows: The size of the plate ``rows``, at least 1; one row, or one per
+            world, where ``None``.
 
     Returns:
         A function without arguments that returns name to codes ``(num_rows,)``.
@@ -43,7 +43,7 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
         msg = f"the plate needs at least one row, got num_rows={num_rows}"
         raise ShapeError(msg)
     if program.batch is not None and rows != program.batch:
-        msg = f"values were forced for {program.batch} rows, the plate has {rows}"
+        msg = f"there are {program.batch} worlds, one per row; the plate has {rows}"
         raise ShapeError(msg)
 
     def model() -> dict[str, Tensor]:
@@ -62,9 +62,11 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
                         name, dist.Delta(codes), obs=codes, infer={"_deterministic": True}
                     )
                     continue
-                parents = tuple(values[parent] for parent in program.parents[column])
+                law = program.laws[column]
+                regime = () if law.regime is None else (law.regime,)
+                parents = (*regime, *(values[parent] for parent in program.parents[column]))
                 # One precision, as in a query; probs= would make the impossible merely unlikely.
-                table = program.tables[column].to(program.dtype).log()
+                table = law.table.to(program.dtype).log()
                 logits = Vindex(table)[(*parents, slice(None))] if parents else table
                 values[column] = pyro.sample(name, dist.Categorical(logits=logits))
         return {names[column]: values[column] for column in range(len(names))}

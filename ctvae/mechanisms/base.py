@@ -37,6 +37,10 @@ class Mechanism(Protocol):
     def parent_cardinalities(self) -> tuple[int, ...]:
         """The number of codes of each parent, in the order of the slots' columns."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the law is evaluated, and its parents' codes are expected."""
+
     def table(self) -> Float[Tensor, "*parents codes"]:
         """Writes the law as probabilities.
 
@@ -66,7 +70,7 @@ class Mechanism(Protocol):
 
 
 def tabulate(
-    mechanism: Mechanism, device: torch.device | str, *, budget: int = TABLE_BUDGET
+    mechanism: Mechanism, *, budget: int = TABLE_BUDGET
 ) -> Float[Tensor, "*parents codes"]:
     """Writes a law as a table by evaluating it at every row of parents.
 
@@ -74,7 +78,6 @@ def tabulate(
 
     Args:
         mechanism: The law.
-        device: Where its parents' codes must be.
         budget: The largest table allowed, in entries.
 
     Returns:
@@ -94,9 +97,9 @@ def tabulate(
             "give the slot fewer parents, or draw samples with estimate()"
         )
         raise StateSpaceError(msg, entries=entries)
-    rows = torch.cartesian_prod(*(torch.arange(size, device=device) for size in sizes))
+    rows = torch.cartesian_prod(*(torch.arange(size, device=mechanism.device) for size in sizes))
     if not sizes:
-        rows = torch.empty((1, 0), dtype=torch.long, device=device)
+        rows = torch.empty((1, 0), dtype=torch.long, device=mechanism.device)
     table = mechanism.log_probs(rows.reshape(-1, len(sizes))).exp()
     return table.reshape(*sizes, codes)
 
@@ -117,7 +120,8 @@ def check_mechanisms(
         The same laws in column order.
 
     Raises:
-        MechanismError: When a law is missing, belongs to no slot, or has other cardinalities.
+        MechanismError: When a law is missing, belongs to no slot, has other cardinalities, or is
+            not on the device of the others.
     """
     unknown = sorted(set(mechanisms) - set(slots.names))
     if unknown:
@@ -140,4 +144,9 @@ def check_mechanisms(
             )
             raise MechanismError(msg)
         laws[slot.name] = law
+    devices = {str(law.device): name for name, law in laws.items()}
+    if len(devices) > 1:
+        found = ", ".join(f"{name!r} on {device}" for device, name in sorted(devices.items()))
+        msg = f"all mechanisms must be on one device, got {found}; move them with .to(device)"
+        raise MechanismError(msg)
     return laws

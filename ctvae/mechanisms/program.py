@@ -1,4 +1,4 @@
-"""One world, packed: the tables, the order and the forced values that engines work on."""
+"""One world, packed: the laws, the order and the forced values that engines work on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.mechanisms.interventions import LocalLaw
+from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.slots import SlotSpace
 
 __all__ = ["Program"]
@@ -24,18 +24,13 @@ class Program:
 
     Attributes:
         slots: The columns.
-        parents: For each column the columns of its parents, increasing; none where it is forced.
+        laws: The law of each column in this world.
         order: The columns, parents before children.
-        tables: For each column ``(*parents, codes)`` probabilities, axes in column order; for a
-            forced column its natural table, which the engines do not read.
-        forced: Column to its forced codes, ``()`` or ``(batch,)``.
     """
 
     slots: SlotSpace
-    parents: tuple[tuple[int, ...], ...]
+    laws: tuple[LocalLaw, ...]
     order: tuple[int, ...]
-    tables: tuple[Float[Tensor, "*parents codes"], ...]
-    forced: Mapping[int, Int[Tensor, "*batch"]]
 
     @classmethod
     def pack(cls, slots: SlotSpace, laws: Sequence[LocalLaw]) -> Program:
@@ -49,56 +44,48 @@ class Program:
             The program.
 
         Example:
-            >>> fair = torch.tensor([0.5, 0.5])
-            >>> laws = [LocalLaw((1,), torch.eye(2)), LocalLaw((), fair)]
+            >>> from ctvae.mechanisms.table import TableMechanism
+            >>> fair, copy = TableMechanism([0.5, 0.5]), TableMechanism(torch.eye(2))
+            >>> laws = [LocalLaw((1,), copy), LocalLaw((), fair)]
             >>> Program.pack(SlotSpace.from_cardinalities([2, 2]), laws).order
             (1, 0)
         """
         sorter = TopologicalSorter({column: law.parents for column, law in enumerate(laws)})
-        return cls(
-            slots,
-            tuple(law.parents for law in laws),
-            tuple(sorter.static_order()),
-            tuple(law.table for law in laws),
-            MappingProxyType({
-                c: law.forced for c, law in enumerate(laws) if law.forced is not None
-            }),
-        )
+        return cls(slots, tuple(laws), tuple(sorter.static_order()))
 
     @property
     def device(self) -> torch.device:
-        """Where the tables are."""
-        return self.tables[0].device
+        """Where the laws are."""
+        return self.laws[0].mechanism.device
 
-    @property
+    @cached_property
     def dtype(self) -> torch.dtype:
-        """The precision of exact answers: that of the finest table."""
-        double = any(table.dtype == torch.float64 for table in self.tables)
+        """The precision of exact answers: that of the finest law."""
+        double = any(law.dtype == torch.float64 for law in self.laws)
         return torch.float64 if double else torch.float32
 
     @cached_property
+    def parents(self) -> tuple[tuple[int, ...], ...]:
+        """For each column the columns of its parents, increasing; none where it is forced."""
+        return tuple(law.parents for law in self.laws)
+
+    @cached_property
+    def forced(self) -> Mapping[int, Int[Tensor, "*batch"]]:
+        """Column to its forced codes, ``()`` or ``(batch,)``; read-only."""
+        return MappingProxyType({
+            column: law.forced for column, law in enumerate(self.laws) if law.forced is not None
+        })
+
+    @cached_property
     def batch(self) -> int | None:
-        """The number of worlds where values were given per row; ``None`` for one world."""
-        sizes = [len(codes) for codes in self.forced.values() if codes.ndim]
+        """The number of worlds where there is one per row; ``None`` for one world."""
+        sizes = [law.num_worlds for law in self.laws if law.num_worlds is not None]
         return sizes[0] if sizes else None
 
-    @cached_property
-    def log_tables(self) -> tuple[Float[Tensor, "rows codes"], ...]:
-        """Logarithms of the tables, parents flattened into rows."""
-        return tuple(_rows(table).log() for table in self.tables)
-
-    @cached_property
-    def thresholds(self) -> tuple[Float[Tensor, "cuts rows"], ...]:
-        """For each column the cumulative probabilities below which a code ends, cut by cut.
-
-        Summed in float64 and divided by the last sum, so that the cuts before codes of probability
-        zero at the end are exactly one and no draw below one passes them.
-        """
-        packed = []
-        for table in self.tables:
-            sums = _rows(table).double().cumsum(1)
-            packed.append((sums / sums[:, -1:])[:, :-1].T.float().contiguous())
-        return tuple(packed)
+    @property
+    def tables(self) -> tuple[Float[Tensor, "*parents codes"], ...]:
+        """For each column ``(*parents, codes)`` probabilities, a regime first."""
+        return tuple(law.table for law in self.laws)
 
     def ancestors(self, columns: set[int]) -> set[int]:
         """Gives columns with all columns that cause them in this world.
@@ -116,22 +103,60 @@ class Program:
             stack.extend(new)
         return found
 
-    def row_index(self, column: int, codes: Mapping[int, Tensor]) -> Tensor | None:
+    def descendants(self, columns: set[int]) -> set[int]:
+        """Gives columns with all columns that they cause in this world.
+
+        Args:
+            columns: Where to start.
+
+        Returns:
+            The columns and their descendants.
+        """
+        found = set(columns)
+        for column in self.order:
+            if found.intersection(self.parents[column]):
+                found.add(column)
+        return found
+
+    def row_index(
+        self, column: int, codes: Mapping[int, Tensor], regime: Tensor | None = None
+    ) -> Tensor | None:
         """Gives the row of a column's table that its parents select.
 
         Args:
             column: The column.
             codes: Column to codes of one shape, at least for the parents.
+            regime: The rows' regimes, of that shape, where the column's law has one.
 
         Returns:
-            Row numbers of the parents' shape; ``None`` where the column has no parent.
+            Row numbers of the parents' shape; ``None`` where neither parent nor regime selects.
         """
-        index: Tensor | None = None
+        index = regime
         for parent in self.parents[column]:
             size = self.slots[parent].cardinality
             index = codes[parent] if index is None else index * size + codes[parent]
         return index
 
+    def parent_codes(
+        self,
+        column: int,
+        codes: Mapping[int, Tensor],
+        shape: tuple[int, ...],
+        regime: Tensor | None = None,
+    ) -> Int[Tensor, "*batch parents"]:
+        """Stacks the codes that a column's mechanism reads.
 
-def _rows(table: Tensor) -> Tensor:
-    return table.reshape(-1, table.shape[-1])
+        Args:
+            column: The column.
+            codes: Column to codes of one shape, at least for the parents.
+            shape: That shape.
+            regime: The rows' regimes, of that shape, where the column's law has one.
+
+        Returns:
+            ``(*shape, parents)``, a regime first.
+        """
+        read = [] if regime is None else [regime.expand(shape)]
+        read += [codes[parent].expand(shape) for parent in self.parents[column]]
+        if not read:
+            return torch.empty((*shape, 0), dtype=torch.long, device=self.device)
+        return torch.stack(read, -1).long()

@@ -186,6 +186,11 @@ class TableMechanism:
         """The number of codes of each parent, in the order of the slots' columns."""
         return tuple(self._table.shape[:-1])
 
+    @property
+    def device(self) -> torch.device:
+        """Where the table is."""
+        return self._table.device
+
     def table(self) -> Float[Tensor, "*parents codes"]:
         """Writes the law as probabilities.
 

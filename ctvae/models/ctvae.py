@@ -15,7 +15,8 @@ from ctvae.errors import CTVAEError, InterventionError, UnknownSlotError
 from ctvae.graph.discovery import DiscoveryResult, learn_graph
 from ctvae.inference.actions import ActionPosterior, action_posterior
 from ctvae.mechanisms.actions import check_names
-from ctvae.mechanisms.interventions import Hard, Intervention, merge_interventions
+from ctvae.mechanisms.interventions import Hard, Intervention
+from ctvae.mechanisms.merging import merge_interventions
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.autoencoder import SlotAutoencoder, fitted
 from ctvae.models.config import CTVAEConfig, num_slots
@@ -194,7 +195,8 @@ class CTVAE:
         Raises:
             InterventionError: When a value is no code of its slot, or batches differ in length.
         """
-        done = merge_interventions(self.slots, {}, interventions, slot=slot, value=value)
+        alone = [()] * len(self.slots)
+        done = merge_interventions(self.slots, alone, {}, interventions, slot=slot, value=value)
         values: dict[int, Tensor] = {}
         for name, law in done.items():
             if not isinstance(law, Hard):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ctvae.errors import EvidenceError, ShapeError, StateSpaceError
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.inference import exact
+from ctvae.inference import structure
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.scm import SCM
 from ctvae.slots import Slot
@@ -117,7 +117,7 @@ def test_log_prob_under_do_drops_the_factor_and_rules_out_other_values(device):
     for index in range(2):
         agree(got[:, index], enumerate_joint(world, index).reshape(-1))
     assert torch.isneginf(world.log_prob(rows)).any()
-    with pytest.raises(ShapeError, match="forced for 2 rows"):
+    with pytest.raises(ShapeError, match="2 worlds, one per row"):
         world.log_prob(rows[:, 0])
 
 
@@ -158,22 +158,32 @@ def test_more_slots_than_letters_and_tensor_axes():
 def test_a_query_beyond_the_budget_is_refused_with_the_figure_before_it_is_computed():
     names = [f"s{k}" for k in range(40)]
     scm = SCM.from_edges([], cardinality=dict.fromkeys(names, 4), seed=0)
-    with pytest.raises(StateSpaceError, match=r"1\.21e\+24 entries .*budget 6\.71e\+07.*samples"):
+    with pytest.raises(
+        StateSpaceError, match=r"1\.21e\+24 entries .*budget 6\.71e\+07.*sampled answer"
+    ):
         scm.query(names)
     with pytest.raises(StateSpaceError, match="budget 63"):
         scm.query(names[:3], budget=63)
     assert scm.query(names[:3], budget=64).numel() == 64
-    for linked in (scm, SCM.from_edges([("s0", "s2")], cardinality=dict.fromkeys(names, 4))):
-        with pytest.raises(StateSpaceError, match=r"128 entries .*split the batch"):
-            linked.query(names[:2], given={"s2": torch.zeros(8, dtype=torch.long)}, budget=100)
+
+
+@pytest.mark.parametrize("edges", [[], [("s0", "s2")], [("s2", "s0"), ("s0", "s1")]], ids=str)
+def test_a_batch_beyond_the_budget_is_split_and_the_answer_is_the_same(edges):
+    scm = SCM.from_edges(edges, cardinality={"s0": 4, "s1": 4, "s2": 4}, seed=0)
+    seen = torch.arange(8) % 4
+    whole = scm.query(["s0", "s1"], given={"s2": seen})
+    split = scm.query(["s0", "s1"], given={"s2": seen}, budget=40)
+    torch.testing.assert_close(split, whole, rtol=0, atol=1e-15)
+    with pytest.raises(StateSpaceError, match=r"1[67] entries"):
+        scm.query(["s0", "s1"], given={"s2": seen}, budget=15)
 
 
 def test_orders_are_searched_once_per_structure():
     scm = SCMS["columns against causes"]()
     scm.query("a", given={"d": 0})
-    before = exact._contraction.cache_info()
+    before = structure.prepare.cache_info()
     scm.query("a", given={"d": 1})
-    after = exact._contraction.cache_info()
+    after = structure.prepare.cache_info()
     assert (after.misses, after.hits) == (before.misses, before.hits + 1)
 
 

@@ -11,11 +11,10 @@ import torch
 from ctvae.errors import ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.inference import sampling
-from ctvae.mechanisms.interventions import LocalLaw
-from ctvae.mechanisms.program import Program
+from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.scm import SCM
-from ctvae.slots import Slot, SlotSpace
+from ctvae.slots import Slot
 from tests.oracles import assert_counts_follow, enumerate_joint
 from tests.strategies import SCMS
 
@@ -95,12 +94,11 @@ def test_draws_at_the_very_ends_and_on_the_cuts_take_a_possible_code(few, monkey
     """u = 0, u = the largest number below one, and u on a cut: code v holds [cut v-1, cut v)."""
     monkeypatch.setattr(sampling, "FEW_CUTS", few)
     table = torch.tensor([[0.0, 0.25, 0.0, 0.75, 0.0], [0.5, 0.0, 0.5, 0.0, 0.0]]).double()
-    laws = [LocalLaw((), torch.tensor([0.5, 0.5])), LocalLaw((0,), table)]
-    cuts = Program.pack(SlotSpace.from_cardinalities([2, 5]), laws).thresholds[1]
+    cuts = LocalLaw((0,), TableMechanism(table)).cuts
     last = 1 - 2**-24
     noise = torch.tensor([0.0, 0.25, last, 0.0, 0.5, last])
     rows = torch.tensor([0, 0, 0, 1, 1, 1], dtype=torch.int32)
-    assert sampling._draw(cuts, rows, noise).tolist() == [1, 3, 3, 0, 2, 2]
+    assert sampling.draw_by_cuts(cuts, rows, noise).tolist() == [1, 3, 3, 0, 2, 2]
 
 
 @pytest.mark.parametrize("make", SCMS.values(), ids=SCMS.keys())

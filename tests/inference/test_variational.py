@@ -140,7 +140,7 @@ def test_the_plate_has_one_row_or_as_many_as_were_done_or_asked():
         assert scm.pyro_model(num_rows=4)()["a"].shape == (4,)
         assert scm.do(slot="b", value=0).pyro_model(num_rows=4)()["b"].shape == (4,)
         assert batched.pyro_model()()["c"].shape == (3,)
-    with pytest.raises(ShapeError, match="forced for 3 rows, the plate has 1"):
+    with pytest.raises(ShapeError, match="3 worlds, one per row; the plate has 1"):
         batched.pyro_model(num_rows=1)
     with pytest.raises(ShapeError, match="at least one row, got num_rows=0"):
         scm.pyro_model(num_rows=0)

@@ -369,7 +369,7 @@ BAD: dict[str, tuple[Callable[[CTVAE, Path], object], type[Exception], str]] = {
     ),
     "config of another class": (
         lambda m, p: CTVAE.load(
-            _with_config(p / "m", '{"class": "SCM", "format_version": 1, "config": {}}')
+            _with_config(p / "m", '{"class": "SCM", "format_version": 2, "config": {}}')
         ),
         FormatError,
         "holds a SCM",
@@ -388,7 +388,7 @@ BAD: dict[str, tuple[Callable[[CTVAE, Path], object], type[Exception], str]] = {
     ),
     "config without slots": (
         lambda m, p: CTVAE.load(
-            _with_config(p / "m", '{"class": "CTVAE", "format_version": 1, "config": {}}')
+            _with_config(p / "m", '{"class": "CTVAE", "format_version": 2, "config": {}}')
         ),
         FormatError,
         "does not describe",

@@ -1,4 +1,4 @@
-"""The structural causal model over slots: a distribution of which ``do`` gives another."""
+"""The small class that users hold."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from ctvae.errors import CTVAEError, FormatError, GraphError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
-from ctvae.inference import exact, sampling
-from ctvae.inference.variational import PyroModel, pyro_model
 from ctvae.mechanisms.base import Mechanism, check_mechanisms
-from ctvae.mechanisms.interventions import Intervention, Key, LocalLaw, merge_interventions
+from ctvae.mechanisms.interventions import Intervention, Key
+from ctvae.mechanisms.local_law import LocalLaw
+from ctvae.mechanisms.merging import Done, merge_interventions
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
 from ctvae.mechanisms.table import fit_tables, random_tables
 from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
+from ctvae.scm.questions import Questions
 from ctvae.slots import Slot, SlotKey, SlotSpace
 
 __all__ = ["SCM"]
 
 
-class SCM:
+class SCM(Questions):
     r"""A structural causal model over finite slots.
 
     .. math:: P(x) = \prod_k P(x_k \mid x_{\mathrm{pa}(k)})
@@ -75,20 +76,20 @@ class SCM:
         laws = check_mechanisms(self.slots, self.graph.parents, mechanisms)
         self.mechanisms: Mapping[str, Mechanism] = MappingProxyType(laws)
         self.interventions: Mapping[str, Intervention] = MappingProxyType({})
+        parents = _parent_columns(self.graph, self.slots)
+        self._laws = tuple(LocalLaw(parents[name], law) for name, law in laws.items())
 
     def __repr__(self) -> str:
         done = ", ".join(f"{name}={law}" for name, law in self.interventions.items())
         edges = f"{self.graph.num_edges} edge{'s' if self.graph.num_edges != 1 else ''}"
         return f"SCM({self.slots!r}, {edges}{f', do({done})' if done else ''})"
 
-    def _replace(
-        self, mechanisms: Mapping[str, Mechanism], interventions: Mapping[str, Intervention]
-    ) -> SCM:
-        """Makes a model over the same slots and graph from parts that are already checked."""
+    def _done(self, interventions: Mapping[str, Intervention]) -> SCM:
+        """Makes another world of this model from interventions that are already checked."""
         other = object.__new__(SCM)
-        other.slots, other.graph = self.slots, self.graph
-        other.mechanisms = MappingProxyType(dict(mechanisms))
+        other.slots, other.graph, other.mechanisms = self.slots, self.graph, self.mechanisms
         other.interventions = MappingProxyType(dict(interventions))
+        other._laws = self._laws
         return other
 
     @classmethod
@@ -167,10 +168,10 @@ class SCM:
 
     def do(
         self,
-        interventions: Mapping[Key, int | Tensor | Intervention] | None = None,
+        interventions: Mapping[Key, Done] | Sequence[Mapping[Key, Done]] | None = None,
         *,
         slot: SlotKey | None = None,
-        value: int | Tensor | Intervention | None = None,
+        value: Done | None = None,
     ) -> SCM:
         """Intervenes: a new model in which slots are set, whatever their parents.
 
@@ -196,19 +197,20 @@ class SCM:
             >>> scm.do(slot="b", value=torch.tensor([0, 1])).query("b").tolist()
             [[1.0, 0.0], [0.0, 1.0]]
         """
-        done = merge_interventions(
-            self.slots, self.interventions, interventions, slot=slot, value=value
+        parents = [law.parents for law in self._laws]
+        return self._done(
+            merge_interventions(
+                self.slots, parents, self.interventions, interventions, slot=slot, value=value
+            )
         )
-        return self._replace(self.mechanisms, done)
 
     @cached_property
     def program(self) -> Program:
         """This world, packed and cut; made when first asked for."""
-        laws = []
-        for name, parents in _parent_columns(self.graph, self.slots).items():
-            law = LocalLaw(parents, self.mechanisms[name].table())
-            done = self.interventions.get(name)
-            laws.append(law if done is None else done.rewrite(law))
+        laws = list(self._laws)
+        for name, done in self.interventions.items():
+            column = self.slots.index(name)
+            laws[column] = done.rewrite(self.slots, laws[column])
         return Program.pack(self.slots, laws)
 
     def to(self, device: torch.device | str) -> SCM:
@@ -221,112 +223,7 @@ class SCM:
             The same model on the device.
         """
         laws = {name: law.to(device) for name, law in self.mechanisms.items()}
-        return self._replace(laws, self.interventions)
-
-    def sample(self, num_samples: int, *, seed: Seed = None) -> Int[Tensor, "*n slots"]:
-        """Draws rows of codes.
-
-        With equal seeds, slots that an intervention does not reach are equal in every world.
-
-        Args:
-            num_samples: How many.
-            seed: For the draws.
-
-        Returns:
-            ``(num_samples, slots)``, or ``(num_samples, batch, slots)`` where values were done per
-            row; int64, columns in slot order.
-        """
-        return sampling.sample(self.program, num_samples, seed=seed)
-
-    def log_prob(self, codes: Int[Tensor, "*batch slots"]) -> Float[Tensor, "*batch"]:
-        """Gives the log-probability of rows in this world.
-
-        Args:
-            codes: Rows of codes.
-
-        Returns:
-            Nats; ``-inf`` for a row that contradicts a hard ``do``. Where values were done per row,
-            the codes are ``(..., batch, slots)``, each row in its own world.
-        """
-        return exact.log_prob(self.program, self.slots.check_codes(codes).to(self.program.device))
-
-    def query(
-        self,
-        slots: SlotKey | Sequence[SlotKey],
-        given: Mapping[Key, int | Tensor] | None = None,
-        *,
-        budget: int = exact.DEFAULT_BUDGET,
-    ) -> Float[Tensor, "*batch_codes"]:
-        """Answers a probability query exactly.
-
-        Under ``do`` the evidence is evidence in the intervened world, P(Y_x | Z_x); what would
-        have been, given what was seen without the intervention, is a counterfactual.
-
-        Args:
-            slots: One slot, or several for their joint law.
-            given: Slot to observed code, or codes ``(batch,)``.
-            budget: The largest intermediate table allowed, in entries.
-
-        Returns:
-            ``(codes,)``, or one axis per slot asked for; the batch first where evidence or done
-            values have one. Float64 where any table is.
-
-        Raises:
-            CTVAEError: When no slot is asked for, or a slot is named twice.
-            EvidenceError: When the evidence has probability zero in this world, as where it
-                contradicts a done value.
-            StateSpaceError: When the answer needs a larger table than the budget.
-
-        Example:
-            >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
-            >>> scm.do(slot="b", value=0).query("b").tolist()
-            [1.0, 0.0]
-        """
-        asked = [slots] if isinstance(slots, int | str) else list(slots)
-        columns = [self.slots.index(key) for key in asked]
-        if len(set(columns)) < len(columns) or not columns:
-            msg = f"a query names each slot once, got {asked}"
-            raise CTVAEError(msg)
-        device = self.program.device
-        seen = {
-            self.slots.index(key): self.slots.check_value(key, value).to(device)
-            for key, value in (given or {}).items()
-        }
-        if len(seen) < len(given or {}):
-            msg = f"given= names each slot once, by name or by index, got {list(given or {})}"
-            raise CTVAEError(msg)
-        return exact.query(self.program, columns, seen, budget=budget)
-
-    def pyro_model(self, num_rows: int | None = None) -> PyroModel:
-        """Writes this world as a plain Pyro program with ``Categorical`` sites in a plate.
-
-        A done slot is observed at its forced value. Counterfactuals are not in this program.
-
-        Args:
-            num_rows: The size of the plate; one row, or one per done row, where ``None``.
-
-        Returns:
-            A function without arguments that returns name to codes ``(num_rows,)``.
-
-        Example:
-            >>> from ctvae.randomness import scoped_seed
-            >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
-            >>> with scoped_seed(0):
-            ...     scm.do(slot="b", value=1).pyro_model(num_rows=3)()["b"].tolist()
-            [1, 1, 1]
-        """
-        return pyro_model(self.program, num_rows)
-
-    def to_dict(self, codes: Int[Tensor, "*batch slots"]) -> dict[str, Int[Tensor, "*batch"]]:
-        """Splits rows of codes by name.
-
-        Args:
-            codes: Rows of codes.
-
-        Returns:
-            Name to codes.
-        """
-        return self.slots.to_dict(codes)
+        return SCM(self.graph, self.slots, laws)._done(self.interventions)
 
     def save(self, folder: str | Path) -> Path:
         """Saves the model, its interventions included, as a folder.
@@ -340,11 +237,12 @@ class SCM:
         Raises:
             FormatError: When the folder cannot be written, or an intervention is not ``Hard``.
         """
-        tensors, shapes = laws_to_tensors(self.mechanisms, self.interventions)
+        tensors, laws = laws_to_tensors(self.mechanisms, self.interventions)
         config = {
             "slots": {slot.name: slot.cardinality for slot in self.slots},
             "edges": sorted(self.graph.directed),
-            "interventions": shapes,
+            "states": {slot.name: list(slot.states) for slot in self.slots if slot.states},
+            **laws,
         }
         # Slots may share one law, and safetensors refuses tensors that share their memory.
         return save_folder(folder, "SCM", config, {n: t.clone() for n, t in tensors.items()})
@@ -365,11 +263,14 @@ class SCM:
         """
         config, tensors = load_folder(folder, "SCM", device=device)
         try:
-            slots = SlotSpace.from_cardinalities(dict(config["slots"]))
+            states = config["states"]
+            slots = SlotSpace(
+                Slot(name, size, tuple(states.get(name, ())))
+                for name, size in config["slots"].items()
+            )
             edges = [(str(a), str(b)) for a, b in config["edges"]]
             graph = CausalGraph.from_edges(directed=edges, nodes=slots.names)
-            shapes = {str(name): list(shape) for name, shape in config["interventions"].items()}
-            laws, done = laws_from_tensors(slots, graph.parents, shapes, tensors, folder)
+            laws, done = laws_from_tensors(slots, graph.parents, config, tensors, folder)
             return cls(graph, slots, laws).do(done)
         except FormatError:
             raise

@@ -1,0 +1,166 @@
+"""Sums of products of tables: an order searched once, pairwise steps, no underflow."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import opt_einsum
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ctvae.errors import StateSpaceError
+
+__all__ = ["BATCH", "DEFAULT_BUDGET", "Cost", "Plan", "check_budget", "contract", "plan"]
+
+DEFAULT_BUDGET = 2**26
+"""The largest intermediate table that an exact answer may need, in entries (512 MiB in float64)."""
+
+BATCH = -1
+"""The axis of worlds and evidence rows, beside the slots' columns."""
+
+Axes = tuple[int, ...]
+
+
+class Cost(NamedTuple):
+    """What an exact answer costs, known before anything is computed.
+
+    Attributes:
+        entries: The size of the largest table, in entries.
+        operations: Multiplications and additions.
+    """
+
+    entries: int
+    operations: float
+
+
+class Plan(NamedTuple):
+    """An order of pairwise sums of products.
+
+    Attributes:
+        steps: For each step the positions of its operands in the shrinking list of tables, and
+            its equation; the result is put at the list's end.
+        batched: For each step whether its result has rows, as its first axis.
+        cost: What it costs.
+    """
+
+    steps: tuple[tuple[tuple[int, ...], str], ...]
+    batched: tuple[bool, ...]
+    cost: Cost
+
+
+@lru_cache(maxsize=4096)
+def plan(axes: tuple[Axes, ...], output: Axes, shapes: tuple[tuple[int, ...], ...]) -> Plan:
+    """Searches the order in which tables are multiplied and summed.
+
+    Args:
+        axes: For each table its axes: columns, or ``BATCH`` as the first one.
+        output: The axes of the result, ``BATCH`` first.
+        shapes: The tables' shapes.
+
+    Returns:
+        The plan; searched once for equal arguments and kept.
+
+    Source: path search by opt_einsum (Smith and Gray 2018).
+    Cost: about a millisecond for 20 tables, a second for 1,000.
+    """
+
+    def write(term: Axes) -> str:
+        return "".join(opt_einsum.get_symbol(axis + 1) for axis in term)  # BATCH is symbol 0
+
+    equation = f"{','.join(map(write, axes))}->{write(output)}"
+    path, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
+    terms, steps, batched = list(axes), [], []
+    for group in path:
+        chosen = sorted(group, reverse=True)
+        taken = [terms.pop(position) for position in chosen]
+        kept = set(output).union(*terms)
+        result = tuple(sorted({axis for term in taken for axis in term if axis in kept}))
+        if not terms:
+            result = output
+        steps.append((tuple(chosen), _letters(taken, result)))
+        batched.append(BATCH in result)
+        terms.append(result)
+    largest = max(int(info.largest_intermediate), max(map(_entries, shapes), default=1))
+    return Plan(tuple(steps), tuple(batched), Cost(largest, float(info.opt_cost)))
+
+
+def contract(
+    steps: Plan, operands: Sequence[Tensor], *, rescale: bool
+) -> tuple[Float[Tensor, "*output"], Float[Tensor, "*batch"]]:
+    r"""Multiplies and sums tables as planned.
+
+    With ``rescale`` every intermediate table is divided by its largest entry, row by row, and the
+    logarithm of the divisor is kept: products over hundreds of slots neither underflow nor lose
+    digits. The divisors are constants to autograd, so that derivatives stay exact.
+
+    Args:
+        steps: The plan.
+        operands: The tables, in the order of the plan.
+        rescale: Whether to divide.
+
+    Returns:
+        The result, and the logarithm by which it is too small: ``()`` or ``(batch,)``.
+    """
+    tables = list(operands)
+    scale = torch.zeros((), dtype=tables[0].dtype, device=tables[0].device)
+    for (group, equation), has_rows in zip(steps.steps, steps.batched, strict=True):
+        result = torch.einsum(equation, *(tables.pop(position) for position in group))
+        if rescale:
+            result, step = _divide(result, has_rows=has_rows)
+            scale = scale + step
+        tables.append(result)
+    return tables[0], scale
+
+
+def check_budget(cost: Cost, budget: int, *, batched: bool) -> None:
+    """Refuses an answer that would need too large a table.
+
+    Args:
+        cost: What it costs.
+        budget: The largest table allowed, in entries.
+        batched: Whether splitting a batch would help.
+
+    Raises:
+        StateSpaceError: With the figure and the way out.
+    """
+    if cost.entries > budget:
+        msg = (
+            f"this answer needs a table of {cost.entries:.3g} entries (budget {budget:.3g}); ask "
+            f"for fewer slots at once, condition on more, "
+            f"{'split the batch, ' if batched else ''}raise budget=, or ask estimate() for a "
+            "sampled answer with its standard error"
+        )
+        raise StateSpaceError(msg, entries=cost.entries)
+
+
+def _divide(table: Tensor, *, has_rows: bool) -> tuple[Tensor, Tensor]:
+    fixed = table.detach()
+    largest = fixed.flatten(1).amax(1) if has_rows and table.ndim > 1 else fixed.abs()
+    if not has_rows:
+        largest = fixed.amax()
+    largest = torch.where(largest > 0, largest, 1)
+    divisor = largest.reshape(-1, *(1,) * (table.ndim - 1)) if has_rows else largest
+    return table / divisor, largest.log()
+
+
+def _letters(terms: Sequence[Axes], result: Axes) -> str:
+    """Writes one step with letters of its own: torch knows 52 of them."""
+    found = dict.fromkeys(axis for term in terms for axis in term)
+    letter = dict(zip(found, string.ascii_letters, strict=False))
+    if len(found) > len(string.ascii_letters):
+        msg = f"one step would join {len(found)} slots, torch takes at most 52 axes"
+        raise StateSpaceError(msg)
+    written = ("".join(letter[axis] for axis in term) for term in (*terms, result))
+    *inputs, output = written
+    return f"{','.join(inputs)}->{output}"
+
+
+def _entries(shape: Sequence[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size

@@ -1,0 +1,234 @@
+"""What can be asked of one world: draws, densities and exact answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ctvae.errors import CTVAEError
+from ctvae.inference import exact, sampling
+from ctvae.inference.contraction import Cost
+from ctvae.inference.variational import PyroModel, pyro_model
+from ctvae.mechanisms.interventions import Key
+from ctvae.mechanisms.program import Program
+from ctvae.randomness import Seed
+from ctvae.slots import SlotKey, SlotSpace
+
+__all__ = ["Questions"]
+
+
+class Questions(ABC):
+    """The questions that need no more than the program of one world.
+
+    Attributes:
+        slots: The slots, in column order.
+    """
+
+    slots: SlotSpace
+
+    @property
+    @abstractmethod
+    def program(self) -> Program:
+        """This world, packed and cut."""
+
+    def sample(self, num_samples: int, *, seed: Seed = None) -> Int[Tensor, "*n slots"]:
+        """Draws rows of codes.
+
+        With equal seeds, slots that an intervention does not reach are equal in every world.
+
+        Args:
+            num_samples: How many.
+            seed: For the draws.
+
+        Returns:
+            ``(num_samples, slots)``, or ``(num_samples, batch, slots)`` where there is one world
+            per row; int64, columns in slot order.
+        """
+        return sampling.sample(self.program, num_samples, seed=seed)
+
+    def log_prob(self, codes: Int[Tensor, "*batch slots"]) -> Float[Tensor, "*batch"]:
+        """Gives the log-probability of rows in this world.
+
+        Args:
+            codes: Rows of codes.
+
+        Returns:
+            Nats; ``-inf`` for a row that contradicts a hard ``do``. Where there is one world per
+            row, the codes are ``(..., batch, slots)``, each row in its own world.
+        """
+        return exact.log_prob(self.program, self.slots.check_codes(codes).to(self.program.device))
+
+    def query(
+        self,
+        slots: SlotKey | Sequence[SlotKey],
+        given: Mapping[Key, int | str | Tensor] | None = None,
+        *,
+        budget: int = exact.DEFAULT_BUDGET,
+    ) -> Float[Tensor, "*batch_codes"]:
+        """Answers a probability query exactly.
+
+        Under ``do`` the evidence is evidence in the intervened world, P(Y_x | Z_x); what would
+        have been, given what was seen without the intervention, is a counterfactual.
+
+        Args:
+            slots: One slot, or several for their joint law.
+            given: Slot to observed code, or codes ``(batch,)``.
+            budget: The largest intermediate table allowed, in entries.
+
+        Returns:
+            ``(codes,)``, or one axis per slot asked for; the batch first where evidence or worlds
+            have one. Float64 where any table is.
+
+        Raises:
+            CTVAEError: When no slot is asked for, or a slot is named twice.
+            EvidenceError: When the evidence has probability zero in this world, as where it
+                contradicts a done value.
+            StateSpaceError: When the answer needs a larger table than the budget.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> scm.do(slot="b", value=0).query("b").tolist()
+            [1.0, 0.0]
+        """
+        return exact.query(self.program, self._asked(slots), self._seen(given), budget=budget)
+
+    def effect(
+        self,
+        slots: SlotKey | Sequence[SlotKey],
+        *,
+        of: SlotKey | Sequence[SlotKey],
+        given: Mapping[Key, int | str | Tensor] | None = None,
+        budget: int = exact.DEFAULT_BUDGET,
+    ) -> Float[Tensor, "*batch_causes_codes"]:
+        r"""Gives :math:`P(\text{slots} \mid do(\text{of} = x), \text{given})` for every x at once.
+
+        Args:
+            slots: One slot, or several for their joint law.
+            of: The slot that is set to each of its codes, or several.
+            given: Slot to observed code, or codes ``(batch,)``, in the intervened world.
+            budget: The largest intermediate table allowed, in entries.
+
+        Returns:
+            One axis per cause, then one per slot asked for; the batch first where there is one.
+
+        Raises:
+            CTVAEError: When a slot is named twice, or is both a cause and asked for or observed.
+            EvidenceError: When the evidence has probability zero under one of the interventions.
+            StateSpaceError: When the answer needs a larger table than the budget.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 3}, seed=0)
+            >>> scm.effect("b", of="a").shape
+            torch.Size([2, 3])
+
+        Cost: one contraction, whatever the number of codes of the causes.
+        """
+        asked, causes, seen = self._asked(slots), self._asked(of), self._seen(given)
+        both = set(causes) & {*asked, *seen}
+        if both:
+            names = ", ".join(self.slots.names[column] for column in sorted(both))
+            msg = f"{names}: set by of=, so it can be neither asked for nor observed"
+            raise CTVAEError(msg)
+        return exact.query(self.program, asked, seen, causes=causes, budget=budget)
+
+    def log_evidence(
+        self,
+        given: Mapping[Key, int | str | Tensor],
+        *,
+        budget: int = exact.DEFAULT_BUDGET,
+    ) -> Float[Tensor, "*batch"]:
+        """Gives the log-probability of evidence on some slots.
+
+        Args:
+            given: Slot to observed code, or codes ``(batch,)``.
+            budget: The largest intermediate table allowed, in entries.
+
+        Returns:
+            Nats, ``()`` or ``(batch,)``; ``-inf`` where the evidence cannot be. It does not
+            underflow, however many slots are observed.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> bool(scm.log_evidence({"a": 1}).exp().isclose(scm.query("a")[1]))
+            True
+        """
+        return exact.log_evidence(self.program, self._seen(given), budget=budget)
+
+    def query_cost(
+        self,
+        slots: SlotKey | Sequence[SlotKey],
+        given: Mapping[Key, int | str | Tensor] | None = None,
+    ) -> Cost:
+        """Estimates what ``query`` would cost, without computing it.
+
+        Args:
+            slots: One slot, or several for their joint law.
+            given: Slot to observed code, or codes ``(batch,)``.
+
+        Returns:
+            The largest table, in entries, and the number of operations.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 3}, seed=0)
+            >>> scm.query_cost("b").entries
+            6
+        """
+        return exact.cost(self.program, self._asked(slots), self._seen(given))
+
+    def pyro_model(self, num_rows: int | None = None) -> PyroModel:
+        """Writes this world as a plain Pyro program with ``Categorical`` sites in a plate.
+
+        A done slot is observed at its forced value. Counterfactuals are not in this program.
+
+        Args:
+            num_rows: The size of the plate; one row, or one per world, where ``None``.
+
+        Returns:
+            A function without arguments that returns name to codes ``(num_rows,)``.
+
+        Example:
+            >>> import ctvae as ct
+            >>> from ctvae.randomness import scoped_seed
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> with scoped_seed(0):
+            ...     scm.do(slot="b", value=1).pyro_model(num_rows=3)()["b"].tolist()
+            [1, 1, 1]
+        """
+        return pyro_model(self.program, num_rows)
+
+    def to_dict(self, codes: Int[Tensor, "*batch slots"]) -> dict[str, Int[Tensor, "*batch"]]:
+        """Splits rows of codes by name.
+
+        Args:
+            codes: Rows of codes.
+
+        Returns:
+            Name to codes.
+        """
+        return self.slots.to_dict(codes)
+
+    def _asked(self, slots: SlotKey | Sequence[SlotKey]) -> list[int]:
+        asked = [slots] if isinstance(slots, int | str) else list(slots)
+        columns = [self.slots.index(key) for key in asked]
+        if len(set(columns)) < len(columns) or not columns:
+            msg = f"a query names each slot once, got {asked}"
+            raise CTVAEError(msg)
+        return columns
+
+    def _seen(self, given: Mapping[Key, int | str | Tensor] | None) -> dict[int, Tensor]:
+        """Checks evidence and moves it to the model."""
+        seen = {
+            self.slots.index(key): self.slots.check_value(key, value).to(self.program.device)
+            for key, value in (given or {}).items()
+        }
+        if len(seen) < len(given or {}):
+            msg = f"given= names each slot once, by name or by index, got {list(given or {})}"
+            raise CTVAEError(msg)
+        return seen
