@@ -9,7 +9,17 @@ import numpy as np
 import torch
 from scipy import stats
 
-from ctvae.mechanisms.interventions import Hard
+from ctvae.mechanisms import (
+    Conditional,
+    FunctionMechanism,
+    Hard,
+    Intervention,
+    Mechanism,
+    PerRow,
+    Shift,
+    Soft,
+    Stochastic,
+)
 from ctvae.scm import SCM
 
 
@@ -30,11 +40,47 @@ def enumerate_joint(scm: SCM, world: int = 0) -> np.ndarray:
                 parents = tuple(code[parent] for parent in scm.graph.parents(name))
                 probability *= tables[name][(*parents, code[name])]
             else:
-                assert isinstance(done, Hard)
-                forced = torch.as_tensor(done.value).reshape(-1)
-                probability *= code[name] == int(forced[world if len(forced) > 1 else 0])
+                parents = tuple(code[parent] for parent in scm.graph.parents(name))
+                natural = tables[name][parents]
+                probability *= done_law(done, natural, code, world)[code[name]]
         joint[row] = probability
     return joint
+
+
+def done_law(
+    done: Intervention | None, natural: np.ndarray, code: Mapping[str, int], world: int
+) -> np.ndarray:
+    """The law of an intervened slot in one row of one world, by the definition of each kind."""
+    size = len(natural)
+    law = np.zeros(size)
+    match done:
+        case None:
+            return natural
+        case Hard(value):
+            forced = torch.as_tensor(value).reshape(-1)
+            law[int(forced[world if len(forced) > 1 else 0])] = 1
+        case Shift(amount, wrap):
+            amounts = torch.as_tensor(amount).reshape(-1)
+            step = int(amounts[world if len(amounts) > 1 else 0])
+            for v in range(size):
+                law[(v + step) % size if wrap else min(max(v + step, 0), size - 1)] += natural[v]
+        case Stochastic(probs):
+            probs = torch.as_tensor(probs).double().cpu()
+            law = (probs if probs.ndim == 1 else probs[world]).numpy()
+        case Soft(mechanism, parents):
+            assert isinstance(mechanism, Mechanism)
+            table = mechanism.table().double().cpu().numpy()
+            law = table[tuple(code[str(parent)] for parent in parents or ())]
+        case Conditional(rule, parents):
+            assert isinstance(rule, FunctionMechanism)
+            law[int(rule.code_table()[tuple(code[str(parent)] for parent in parents)])] = 1
+        case PerRow(choices, index):
+            choice = choices[int(index[world])]
+            assert not isinstance(choice, int | str)
+            return done_law(choice, natural, code, 0)
+        case _:
+            raise AssertionError(done)
+    return law
 
 
 def condition(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -99,7 +98,7 @@ def query(
         assert batch is not None
         answers = [
             query(
-                _rows(program, rows),
+                program.rows(rows),
                 targets,
                 _given_rows(given, rows),
                 causes=causes,
@@ -150,7 +149,7 @@ def log_evidence(
     if pieces > 1:
         assert batch is not None
         return torch.cat([
-            log_evidence(_rows(program, rows), _given_rows(given, rows), budget=budget)
+            log_evidence(program.rows(rows), _given_rows(given, rows), budget=budget)
             for rows in torch.arange(batch, device=program.device).chunk(pieces)
         ])
     check_budget(question.cost, budget, batched=batch is not None)
@@ -269,21 +268,6 @@ def _pieces(needed: Cost, batch: int | None, budget: int) -> int:
     if batch is None or batch < 2 or needed.entries <= budget:
         return 1
     return min(batch, -(-needed.entries // budget))
-
-
-def _rows(program: Program, rows: Tensor) -> Program:
-    """The worlds of some rows."""
-
-    def pick(codes: Tensor | None) -> Tensor | None:
-        return codes if codes is None or not codes.ndim else codes[rows]
-
-    laws = [
-        law
-        if law.num_worlds is None
-        else replace(law, forced=pick(law.forced), regime=pick(law.regime))
-        for law in program.laws
-    ]
-    return Program(program.slots, tuple(laws), program.order)
 
 
 def _given_rows(given: Mapping[int, Tensor], rows: Tensor) -> dict[int, Tensor]:

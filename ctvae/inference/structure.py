@@ -129,7 +129,8 @@ def prepare(
     Returns:
         The question; prepared once for equal arguments and kept.
     """
-    forced, rows = dict(structure.forced), dict((*given, *structure.forced))
+    forced = {column: differs for column, differs in structure.forced if column not in causes}
+    rows = {**dict(given), **forced}
     free_parents = [() if c in causes else p for c, p in enumerate(structure.parents)]
     relevant = _ancestors(free_parents, {*targets, *(column for column, _ in given)})
     factors, agreements = [], []
@@ -150,7 +151,7 @@ def prepare(
     indicators = tuple(
         (column, (BATCH, column) if rows[column] else (column,))
         for column in targets
-        if column in rows and column not in causes
+        if column in rows
     )
     there = {axis for factor in joined for axis in factor.axes}
     there.update(axis for _, axes in indicators for axis in axes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import TopologicalSorter
 from types import MappingProxyType
@@ -86,6 +86,29 @@ class Program:
     def tables(self) -> tuple[Float[Tensor, "*parents codes"], ...]:
         """For each column ``(*parents, codes)`` probabilities, a regime first."""
         return tuple(law.table for law in self.laws)
+
+    def rows(self, index: Int[Tensor, " n"]) -> Program:
+        """Picks worlds, where there is one per row.
+
+        Args:
+            index: Which rows, in which order; a row may come several times.
+
+        Returns:
+            The program of these rows; the same one where there is one world.
+        """
+        if self.batch is None:
+            return self
+
+        def pick(codes: Tensor | None) -> Tensor | None:
+            return codes if codes is None or not codes.ndim else codes[index]
+
+        laws = (
+            law
+            if law.num_worlds is None
+            else replace(law, forced=pick(law.forced), regime=pick(law.regime))
+            for law in self.laws
+        )
+        return Program(self.slots, tuple(laws), self.order)
 
     def ancestors(self, columns: set[int]) -> set[int]:
         """Gives columns with all columns that cause them in this world.

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ctvae.errors import CTVAEError, FormatError, GraphError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
+from ctvae.inference.counterfactual import counterfactual, counterfactual_of_some
 from ctvae.mechanisms.base import Mechanism, check_mechanisms
+from ctvae.mechanisms.couplings import Coupling, Gumbel
 from ctvae.mechanisms.interventions import Intervention, Key
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.merging import Done, merge_interventions
@@ -78,6 +80,7 @@ class SCM(Questions):
         self.interventions: Mapping[str, Intervention] = MappingProxyType({})
         parents = _parent_columns(self.graph, self.slots)
         self._laws = tuple(LocalLaw(parents[name], law) for name, law in laws.items())
+        self._rewritten: dict[str, LocalLaw] = {}
 
     def __repr__(self) -> str:
         done = ", ".join(f"{name}={law}" for name, law in self.interventions.items())
@@ -90,6 +93,12 @@ class SCM(Questions):
         other.slots, other.graph, other.mechanisms = self.slots, self.graph, self.mechanisms
         other.interventions = MappingProxyType(dict(interventions))
         other._laws = self._laws
+        # One intervention, one law: a counterfactual tells by it what differs between two worlds.
+        other._rewritten = {
+            name: law
+            for name, law in self._rewritten.items()
+            if interventions.get(name) is self.interventions[name]
+        }
         return other
 
     @classmethod
@@ -210,7 +219,9 @@ class SCM(Questions):
         laws = list(self._laws)
         for name, done in self.interventions.items():
             column = self.slots.index(name)
-            laws[column] = done.rewrite(self.slots, laws[column])
+            if name not in self._rewritten:
+                self._rewritten[name] = done.rewrite(self.slots, laws[column])
+            laws[column] = self._rewritten[name]
         return Program.pack(self.slots, laws)
 
     def to(self, device: torch.device | str) -> SCM:
@@ -224,6 +235,57 @@ class SCM(Questions):
         """
         laws = {name: law.to(device) for name, law in self.mechanisms.items()}
         return SCM(self.graph, self.slots, laws)._done(self.interventions)
+
+    def counterfactual(
+        self,
+        observed: Int[Tensor, "*batch slots"] | Mapping[Key, int | str | Tensor],
+        do: Mapping[Key, Done] | Sequence[Mapping[Key, Done]],
+        *,
+        num_samples: int = 1,
+        coupling: Coupling | None = None,
+        seed: Seed = None,
+    ) -> Int[Tensor, "*batch num_samples slots"]:
+        """Draws what the codes of observed units would have been, had they been treated otherwise.
+
+        Abduction, action, prediction. What links a unit's code in this world with that in the
+        other is its noise, and data of separate units say little about it: the coupling is a
+        choice. Slots that the intervention does not reach keep their codes, and setting a slot to
+        what it was changes nothing, under every coupling.
+
+        Args:
+            observed: Units seen in this world: rows of codes; or slot to code or codes
+                ``(batch,)``, where only some were seen: each draw completes the unit anew.
+            do: What would have been done, in addition to what this world has done: a mapping, or
+                one per unit.
+            num_samples: Draws per unit.
+            coupling: How a unit's noise links its codes; ``Gumbel()`` where ``None``.
+            seed: For the draws.
+
+        Returns:
+            ``(*batch, num_samples, slots)`` int64.
+
+        Raises:
+            ShapeError: When worlds per row and units differ in number.
+            EvidenceError: When a unit cannot be in this world.
+
+        Example:
+            >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> seen = torch.tensor([[0, 1]])
+            >>> scm.counterfactual(seen, do={"a": 0}, seed=0).tolist()  # it was 0: nothing changes
+            [[[0, 1]]]
+
+        Source: Pearl (2009), theorem 7.1.7; Oberst and Sontag (2019) for Gumbel-max noise.
+        """
+        factual, world = self.program, self.do(do).program
+        link = Gumbel() if coupling is None else coupling
+        if isinstance(observed, Mapping):
+            return counterfactual_of_some(
+                factual, world, self._seen(observed), num_samples, link, seed=seed
+            )
+        seen = self.slots.check_codes(observed).to(factual.device)
+        units = seen.reshape(-1, len(self.slots))
+        draws = counterfactual(factual, world, units, num_samples, link, seed=seed)
+        return draws.reshape(*seen.shape[:-1], num_samples, len(self.slots))
 
     def save(self, folder: str | Path) -> Path:
         """Saves the model, its interventions included, as a folder.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError
-from ctvae.inference import exact, sampling
+from ctvae.errors import CTVAEError, ShapeError
+from ctvae.inference import elimination, estimation, exact, sampling
 from ctvae.inference.contraction import Cost
+from ctvae.inference.elimination import Explanation
+from ctvae.inference.estimation import Estimate
 from ctvae.inference.variational import PyroModel, pyro_model
 from ctvae.mechanisms.interventions import Key
 from ctvae.mechanisms.program import Program
@@ -34,20 +37,44 @@ class Questions(ABC):
     def program(self) -> Program:
         """This world, packed and cut."""
 
-    def sample(self, num_samples: int, *, seed: Seed = None) -> Int[Tensor, "*n slots"]:
-        """Draws rows of codes.
+    def sample(
+        self,
+        num_samples: int,
+        *,
+        given: Mapping[Key, int | str | Tensor] | None = None,
+        budget: int = exact.DEFAULT_BUDGET,
+        seed: Seed = None,
+    ) -> Int[Tensor, "*n slots"]:
+        """Draws rows of codes, exactly from the law of this world, or from that given evidence.
 
-        With equal seeds, slots that an intervention does not reach are equal in every world.
+        Without evidence and with equal seeds, slots that an intervention does not reach are equal
+        in every world.
 
         Args:
             num_samples: How many.
+            given: Slot to observed code, or codes ``(batch,)``: evidence in this world.
+            budget: The largest intermediate table allowed where there is evidence, in entries.
             seed: For the draws.
 
         Returns:
-            ``(num_samples, slots)``, or ``(num_samples, batch, slots)`` where there is one world
-            per row; int64, columns in slot order.
+            ``(num_samples, slots)``, or ``(num_samples, batch, slots)`` where there is one world or
+            one piece of evidence per row; int64, columns in slot order.
+
+        Raises:
+            EvidenceError: When the evidence has probability zero in this world.
+            StateSpaceError: When evidence needs a larger table than the budget.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> scm.sample(3, given={"b": 1}, seed=0)[:, 1].tolist()
+            [1, 1, 1]
         """
-        return sampling.sample(self.program, num_samples, seed=seed)
+        if not given:
+            return sampling.sample(self.program, num_samples, seed=seed)
+        return elimination.sample_given(
+            self.program, self._seen(given), num_samples, budget=budget, seed=seed
+        )
 
     def log_prob(self, codes: Int[Tensor, "*batch slots"]) -> Float[Tensor, "*batch"]:
         """Gives the log-probability of rows in this world.
@@ -159,6 +186,109 @@ class Questions(ABC):
             True
         """
         return exact.log_evidence(self.program, self._seen(given), budget=budget)
+
+    def most_probable(
+        self,
+        given: Mapping[Key, int | str | Tensor] | None = None,
+        *,
+        budget: int = exact.DEFAULT_BUDGET,
+    ) -> Explanation:
+        """Gives the most probable explanation of evidence: the likeliest whole row.
+
+        Args:
+            given: Slot to observed code, or codes ``(batch,)``.
+            budget: The largest intermediate table allowed, in entries.
+
+        Returns:
+            The row of codes and its log-probability.
+
+        Raises:
+            EvidenceError: When the evidence has probability zero in this world.
+            StateSpaceError: When the answer needs a larger table than the budget.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> scm.do({"a": 1, "b": 0}).most_probable().codes.tolist()
+            [1, 0]
+        """
+        return elimination.most_probable(self.program, self._seen(given), budget=budget)
+
+    def expectation(
+        self,
+        function: Callable[..., Tensor],
+        slots: SlotKey | Sequence[SlotKey],
+        given: Mapping[Key, int | str | Tensor] | None = None,
+        *,
+        budget: int = exact.DEFAULT_BUDGET,
+    ) -> Float[Tensor, "*batch"]:
+        r"""Gives :math:`E[f(\text{slots}) \mid \text{given}]` exactly.
+
+        Args:
+            function: Takes one int64 tensor of codes per slot, all of one shape, and returns a
+                number for each entry.
+            slots: One slot, or several.
+            given: Slot to observed code, or codes ``(batch,)``.
+            budget: The largest intermediate table allowed, in entries.
+
+        Returns:
+            ``()`` or ``(batch,)``.
+
+        Raises:
+            ShapeError: When the function does not return one number per entry.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> float(scm.do({"a": 1, "b": 0}).expectation(lambda a, b: a - b, ["a", "b"]))
+            1.0
+        """
+        columns = self._asked(slots)
+        law = self.query(slots, given, budget=budget)
+        sizes = [self.slots[column].cardinality for column in columns]
+        axes = [torch.arange(size, device=law.device) for size in sizes]
+        values = torch.as_tensor(function(*torch.meshgrid(*axes, indexing="ij")))
+        if values.shape not in {torch.Size(()), torch.Size(sizes)}:
+            msg = (
+                f"the function must return one number per entry {sizes}, got {tuple(values.shape)}"
+            )
+            raise ShapeError(msg)
+        return (law * values.to(law)).sum(tuple(range(-len(sizes), 0)))
+
+    def estimate(
+        self,
+        slots: SlotKey | Sequence[SlotKey],
+        given: Mapping[Key, int | str | Tensor] | None = None,
+        *,
+        num_samples: int = 10_000,
+        seed: Seed = None,
+    ) -> Estimate:
+        """Answers a probability query by sampling, with its standard error.
+
+        For models where ``query`` is refused: no table of several slots is made.
+
+        Args:
+            slots: One slot, or several for their joint law.
+            given: Slot to observed code, or codes ``(batch,)``: evidence in this world.
+            num_samples: Draws per answer.
+            seed: For the draws.
+
+        Returns:
+            The estimate: value, standard error and how many draws it is worth.
+
+        Raises:
+            EvidenceError: When no draw agrees with the evidence.
+
+        Example:
+            >>> import ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> answer = scm.estimate("b", {"a": 1}, seed=0)
+            >>> bool(((answer.value - scm.query("b", {"a": 1})).abs() < 0.05).all())
+            True
+        """
+        return estimation.estimate(
+            self.program, self._asked(slots), self._seen(given), num_samples, seed=seed
+        )
 
     def query_cost(
         self,

@@ -1,0 +1,269 @@
+"""Every kind of do, against the definition of each kind on the enumerated joint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from ctvae.errors import InterventionError
+from ctvae.mechanisms import Conditional, PerRow, Shift, Soft, Stochastic
+from ctvae.mechanisms.table import TableMechanism
+from ctvae.scm import SCM
+from tests.oracles import all_rows, assert_counts_follow, condition, enumerate_joint
+
+
+def backwards() -> SCM:
+    """d causes b and c, c causes b and a, b causes a; the columns are not in causal order."""
+    edges = [("d", "b"), ("d", "c"), ("c", "b"), ("b", "a"), ("c", "a")]
+    return SCM.from_edges(edges, cardinality={"a": 2, "b": 3, "c": 4, "d": 3}, seed=2)
+
+
+def add_one(c: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+    return (c + d + 1) % 3
+
+
+NEW_B = TableMechanism.random(3, [4, 3], seed=7)
+FLIPPED_B = NEW_B.table().permute(1, 0, 2)  # axes d, c
+LAW_C = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.0, 0.5, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0]]).double()
+ROWS = torch.tensor([0, 2, 1])
+
+WORLDS: dict[str, Callable[[], SCM]] = {
+    "nothing": backwards,
+    "hard": lambda: backwards().do({"c": 3}),
+    "hard per row": lambda: backwards().do({"c": torch.tensor([3, 0, 1]), "a": 0}),
+    "soft": lambda: backwards().do({"b": Soft(NEW_B)}),
+    "soft, a table": lambda: backwards().do({"b": Soft(NEW_B.table())}),
+    "soft, parents listed": lambda: backwards().do({"b": Soft(FLIPPED_B, parents=["d", "c"])}),
+    "soft, fewer parents": lambda: backwards().do({"b": Soft(NEW_B.table()[:, 0], ["c"])}),
+    "soft, a new edge": lambda: backwards().do({"a": Soft(LAW_C[:, [0, 3]].softmax(-1), ["d"])}),
+    "shift, clipped": lambda: backwards().do({"c": Shift(2, wrap=False)}),
+    "shift, wrapped": lambda: backwards().do({"c": Shift(-1, wrap=True), "d": Shift(7, wrap=True)}),
+    "shift per row": lambda: backwards().do({"b": Shift(torch.tensor([-1, 0, 1]), wrap=False)}),
+    "stochastic": lambda: backwards().do({"c": Stochastic(LAW_C[0])}),
+    "stochastic per row": lambda: backwards().do({"c": Stochastic(LAW_C)}),
+    "rule": lambda: backwards().do({"b": Conditional(add_one, parents=["c", "d"])}),
+    "rule, parents turned": lambda: backwards().do({"b": Conditional(add_one, ["d", "c"])}),
+    "rule, turned edge": lambda: backwards().do({
+        "c": Conditional(lambda a: 3 * a, parents=["a"]),
+        "b": Conditional(lambda d: d, parents=["d"]),
+        "a": Soft([[0.3, 0.7], [0.6, 0.4], [1.0, 0.0]], parents=["b"]),
+    }),
+    "kinds per row": lambda: backwards().do({
+        "c": PerRow([None, 2, Shift(1, wrap=False), Stochastic(LAW_C[1])], torch.tensor([3, 0, 2])),
+        "b": PerRow([Soft(NEW_B), Conditional(lambda d: d, ["d"])], torch.tensor([1, 0, 1])),
+    }),
+    "a mapping per row": lambda: backwards().do([{"c": 1}, {"b": 2, "d": 0}, {}]),
+    "a mapping per row on top": lambda: backwards().do({"b": 0}).do([{"c": 1}, {"b": 2}, {}]),
+    "codes per row by choice": lambda: backwards().do({
+        "c": PerRow([1, 3], torch.tensor([1, 0, 1]))
+    }),
+}
+
+
+def num_worlds(scm: SCM) -> int:
+    return scm.program.batch or 1
+
+
+@pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS.keys())
+class TestLawsOfWorlds:
+    def test_queries_equal_enumeration(self, make, device):
+        scm = make().to(device)
+        for row in range(num_worlds(scm)):
+            joint = enumerate_joint(scm, row)
+            for targets in (["a"], ["c"], ["b", "d"], ["d", "a", "b", "c"]):
+                columns = [scm.slots.index(name) for name in targets]
+                got = scm.query(targets).cpu()
+                got = got[row] if scm.program.batch else got
+                np.testing.assert_allclose(got, condition(joint, columns), rtol=0, atol=1e-10)
+            if condition(joint, [0])[0] > 0:
+                got = scm.query(["d", "b"], given={"a": 0}).cpu()
+                got = got[row] if scm.program.batch else got
+                np.testing.assert_allclose(got, condition(joint, [3, 1], {0: 0}), atol=1e-10)
+
+    def test_log_prob_sums_to_one_and_equals_enumeration(self, make, device):
+        scm = make().to(device)
+        rows = all_rows(scm).to(device)
+        batch = scm.program.batch
+        rows = rows if batch is None else rows[:, None].expand(-1, batch, -1)
+        got = scm.log_prob(rows).exp().cpu()
+        got = got[:, None] if batch is None else got
+        for row in range(num_worlds(scm)):
+            expected = enumerate_joint(scm, row).reshape(-1)
+            np.testing.assert_allclose(got[:, row], expected, rtol=0, atol=1e-10)
+
+    @pytest.mark.statistical
+    def test_draws_follow_the_enumerated_law(self, make, device):
+        scm = make().to(device)
+        draws = scm.sample(20_000, seed=1).cpu()
+        draws = draws[:, None] if scm.program.batch is None else draws
+        for row in range(num_worlds(scm)):
+            cells = np.ravel_multi_index(draws[:, row].T.numpy(), scm.slots.cardinalities)
+            joint = enumerate_joint(scm, row)
+            assert_counts_follow(np.bincount(cells, minlength=joint.size), joint)
+
+    @pytest.mark.statistical
+    def test_draws_given_evidence_follow_the_conditional_law(self, make, device):
+        scm = make().to(device)
+        draws = scm.sample(20_000, given={"a": 0}, seed=2).cpu()
+        draws = draws[:, None] if scm.program.batch is None else draws
+        assert bool((draws[..., 0] == 0).all())
+        for row in range(num_worlds(scm)):
+            cells = np.ravel_multi_index(draws[:, row].T.numpy(), scm.slots.cardinalities)
+            joint = enumerate_joint(scm, row).copy()
+            joint[1:] = 0
+            law = joint / joint.sum()
+            assert_counts_follow(np.bincount(cells, minlength=law.size), law)
+
+    def test_the_likeliest_row_is_the_mode_of_the_joint(self, make, device):
+        scm = make().to(device)
+        for given in ({}, {"a": 0}):
+            found = scm.most_probable(given)
+            codes = found.codes.reshape(-1, 4).cpu()
+            log_probs = found.log_prob.reshape(-1).cpu()
+            for row in range(num_worlds(scm)):
+                joint = enumerate_joint(scm, row).copy()
+                joint[1 if given else 2 :] = 0
+                at = tuple(codes[row if len(codes) > 1 else 0].tolist())
+                assert joint[at] == pytest.approx(joint.max(), abs=1e-12)
+                best = float(log_probs[row if len(log_probs) > 1 else 0].exp())
+                assert best == pytest.approx(joint.max(), abs=1e-12)
+
+    @pytest.mark.statistical
+    def test_an_estimate_is_within_its_standard_error(self, make, device):
+        """Five standard errors; a two-sided normal leaves 6e-7 outside."""
+        scm = make().to(device)
+        answer = scm.estimate(["b"], given={"a": 0}, num_samples=20_000, seed=3)
+        off = (answer.value - scm.query(["b"], given={"a": 0})).abs()
+        assert bool((off <= 5 * answer.standard_error + 1e-12).all())
+
+    def test_log_evidence_equals_the_marginal(self, make, device):
+        scm = make().to(device)
+        got = scm.log_evidence({"a": 0, "d": 1}).exp().cpu().reshape(-1)
+        for row in range(num_worlds(scm)):
+            expected = enumerate_joint(scm, row)[0, :, :, 1].sum()
+            assert float(got[row]) == pytest.approx(expected, abs=1e-12)
+
+    def test_saved_worlds_answer_the_same_to_the_last_bit(self, make, tmp_path):
+        scm = make()
+        again = SCM.load(scm.save(tmp_path / "m"))
+        assert torch.equal(again.query(["a", "b", "c", "d"]), scm.query(["a", "b", "c", "d"]))
+        assert torch.equal(again.sample(50, seed=0), scm.sample(50, seed=0))
+        assert str(again) == str(scm)
+
+    def test_effects_equal_one_do_at_a_time(self, make, device):
+        scm = make().to(device)
+        table = scm.effect(["b", "a"], of="c")
+        for value in range(4):
+            alone = scm.do({"c": value}).query(["b", "a"])
+            got = table[..., value, :, :]
+            np.testing.assert_allclose(got.cpu(), alone.expand_as(got).cpu(), rtol=0, atol=1e-12)
+
+
+def test_effects_on_slots_that_do_not_respond_and_given_evidence():
+    scm = backwards()
+    assert torch.equal(scm.effect("d", of="b"), scm.query("d").expand(3, 3))
+    both = scm.effect("a", of=["b", "c"], given={"d": 1})
+    for b in range(3):
+        for c in range(4):
+            alone = scm.do({"b": b, "c": c}).query("a", given={"d": 1})
+            torch.testing.assert_close(both[b, c], alone, rtol=0, atol=1e-12)
+
+
+def test_a_shift_keeps_the_influence_of_the_parents_and_hard_cuts_it():
+    scm = backwards()
+    shifted = scm.do({"c": Shift(1, wrap=True)})
+    for d in range(3):
+        natural = scm.query("c", given={"d": d})
+        torch.testing.assert_close(shifted.query("c", given={"d": d}), natural.roll(1))
+    assert shifted.effect("c", of="d").std(0).max() > 0.01
+    assert scm.do({"c": 1}).effect("c", of="d").std(0).max() == 0
+
+
+BAD: dict[str, tuple[Callable[[], object], str]] = {
+    "a rule that makes a cycle": (
+        lambda: backwards().do({"d": Conditional(lambda a: a, ["a"])}),
+        "cycle: (d -> |a -> |b -> |c -> )+",
+    ),
+    "a rule that reads its own slot": (
+        lambda: backwards().do({"b": Conditional(lambda b: b, ["b"])}),
+        "cycle b -> b.*Shift",
+    ),
+    "a new edge that makes a cycle": (
+        lambda: backwards().do({"c": Soft(LAW_C.T[:2, :3].softmax(-1), ["a"])}),
+        "4 codes|expected",
+    ),
+    "a table for other parents": (
+        lambda: backwards().do({"b": Soft(NEW_B.table()[:, 0])}),
+        r"for parents \(4,\) and 3 codes, expected \(4, 3\) \(c, d\) and 3",
+    ),
+    "an unnormalised law": (
+        lambda: backwards().do({"b": Stochastic([0.5, 0.6, 0.1])}),
+        "Stochastic of slot 'b': a table's rows must sum to one.*off by 0.2",
+    ),
+    "nan": (
+        lambda: backwards().do({"b": Stochastic([float("nan"), 0.5, 0.5])}),
+        "finite numbers",
+    ),
+    "a law over other codes": (
+        lambda: backwards().do({"b": Stochastic([0.5, 0.5])}),
+        r"probabilities \(3,\) or \(batch, 3\), got \(2,\)",
+    ),
+    "half a shift": (
+        lambda: backwards().do({"b": Shift(0.5, wrap=True)}),  # type: ignore[arg-type]
+        "Shift of slot 'b' takes a whole number of codes, got 0.5",
+    ),
+    "a shift that does not say how it ends": (
+        lambda: backwards().do({"b": Shift(1, wrap="yes")}),  # type: ignore[arg-type]
+        "wrap must be True .cyclic. or False .clipped.",
+    ),
+    "a rule outside the codebook": (
+        lambda: backwards().do({"b": Conditional(lambda c: c, ["c"])}),
+        r"rule of slot 'b': the function gives 3 for parents \[3\].*codes 0..2",
+    ),
+    "a rule that gives floats": (
+        lambda: backwards().do({"b": Conditional(lambda c: c / 2, ["c"])}),
+        "integer codes 0..2, got dtype torch.float32",
+    ),
+    "a rule that fails": (
+        lambda: backwards().do({"b": Conditional(lambda c, d: c, ["c"])}),
+        "the function failed on the grid",
+    ),
+    "a rule's parents as a text": (
+        lambda: backwards().do({"b": Conditional(lambda c: c, "c")}),
+        r"parents= takes a list of slots, got 'c'; write parents=\['c'\]",
+    ),
+    "a rule's parents twice": (
+        lambda: backwards().do({"b": Conditional(lambda c, d: c, ["c", "c"])}),
+        "names a slot twice",
+    ),
+    "a choice that differs per row": (
+        lambda: backwards().do({"c": PerRow([torch.tensor([1, 2])], ROWS)}),  # type: ignore[list-item]
+        "each choice of PerRow is for one world",
+    ),
+    "a row without a choice": (
+        lambda: backwards().do({"c": PerRow([1, 2], ROWS)}),
+        "one of the 2 choices, got 3 rows from 0 to 2",
+    ),
+    "rows of two lengths": (
+        lambda: backwards().do({"c": PerRow([1, 2], torch.tensor([0, 1])), "d": ROWS}),
+        "one length, got c: 2, d: 3",
+    ),
+    "a row twice by name and index": (
+        lambda: backwards().do([{"c": 1, 2: 2}]),  # type: ignore[type-var]
+        "row 0 sets slot 'c' twice",
+    ),
+    "no row": (lambda: backwards().do([]), "one mapping per row"),
+    "rows left out of a slot done per row": (
+        lambda: backwards().do({"c": ROWS}).do([{"c": 1}, {}, {"c": 2}]),
+        "slot 'c' was done per row before",
+    ),
+}
+
+
+@pytest.mark.parametrize(("wrong", "told"), BAD.values(), ids=BAD.keys())
+def test_bad_interventions_are_told(wrong, told):
+    with pytest.raises(InterventionError, match=told):
+        wrong()
