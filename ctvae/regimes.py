@@ -43,9 +43,11 @@ class Samples:
         regime: How the rows were produced.
         targets: ``(rows, slots)`` booleans, true where a slot of a row was set by ``do``; all
             false on an observational row. ``None`` for an observational set.
+        observed: ``(rows, slots)`` booleans, false where a slot of a row was not observed and its
+            code means nothing. ``None`` where all were.
 
     Raises:
-        ShapeError: When codes and targets do not match the slots.
+        ShapeError: When codes and masks do not match the slots.
         RegimeError: When interventional rows come without their targets.
     """
 
@@ -53,22 +55,23 @@ class Samples:
     slots: SlotSpace
     regime: Regime = Regime.OBSERVATIONAL
     targets: Bool[Tensor, "rows slots"] | None = None
+    observed: Bool[Tensor, "rows slots"] | None = None
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 2:
             msg = f"samples are rows (rows, slots), got shape {tuple(self.codes.shape)}"
             raise ShapeError(msg)
         object.__setattr__(self, "codes", self.slots.check_codes(self.codes))
-        if self.targets is None:
-            if self.regime is Regime.INTERVENTIONAL:
-                msg = "interventional rows need targets (rows, slots): which slots were set"
-                raise RegimeError(msg)
-        elif self.targets.shape != self.codes.shape or self.targets.dtype != torch.bool:
-            msg = (
-                f"targets must be booleans of the shape of the codes {tuple(self.codes.shape)}, "
-                f"got {self.targets.dtype} {tuple(self.targets.shape)}"
-            )
-            raise ShapeError(msg)
+        if self.targets is None and self.regime is Regime.INTERVENTIONAL:
+            msg = "interventional rows need targets (rows, slots): which slots were set"
+            raise RegimeError(msg)
+        for name, mask in (("targets", self.targets), ("observed", self.observed)):
+            if mask is not None and (mask.shape != self.codes.shape or mask.dtype != torch.bool):
+                msg = (
+                    f"{name} must be booleans of the shape of the codes {tuple(self.codes.shape)}, "
+                    f"got {mask.dtype} {tuple(mask.shape)}"
+                )
+                raise ShapeError(msg)
 
     def __len__(self) -> int:
         return self.codes.shape[0]

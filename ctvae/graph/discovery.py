@@ -201,6 +201,12 @@ def learn_graph(
         CausalGraph(DAG on slot0, slot1: slot0 -> slot1)
     """
     samples = _as_samples(codes, slots, targets)
+    if samples.observed is not None and not bool(samples.observed.all()):
+        msg = (
+            "learn_graph needs complete rows, and some entries of these samples were not observed; "
+            "keep the rows that are complete, samples.observed.all(1)"
+        )
+        raise DataError(msg)
     if not samples.regime.independent_rows:
         reason = {
             Regime.EDIT: "one factor was replaced with its descendants held, which implies an "

@@ -19,7 +19,7 @@ from ctvae.inference.contraction import (
 from ctvae.inference.structure import Factor, Part, Question, prepare, structure_of
 from ctvae.mechanisms.program import Program
 
-__all__ = ["DEFAULT_BUDGET", "cost", "log_evidence", "log_prob", "query"]
+__all__ = ["DEFAULT_BUDGET", "cost", "joint", "log_evidence", "log_prob", "query"]
 
 
 def log_prob(program: Program, codes: Int[Tensor, "*batch slots"]) -> Float[Tensor, "*batch"]:
@@ -109,20 +109,50 @@ def query(
         return torch.cat(answers)
     check_budget(question.cost, budget, batched=batch is not None)
     evidence = _Evidence(program, given, batch)
-    joint, _ = evidence.evaluate(question.main, rescale=bool(given.keys() - program.forced.keys()))
+    table, _ = evidence.evaluate(question.main, rescale=bool(given.keys() - program.forced.keys()))
     width = len(targets) + len(causes)
-    joint = _with_axes(program, joint, question, (*causes, *targets), width)
-    if batch is not None and joint.ndim == width:
-        joint = joint.expand(batch, *joint.shape)
+    table = _with_axes(program, table, question, (*causes, *targets), width)
+    if batch is not None and table.ndim == width:
+        table = table.expand(batch, *table.shape)
     if given:
-        total = joint.sum(tuple(range(-len(targets), 0)), keepdim=True)
+        total = table.sum(tuple(range(-len(targets), 0)), keepdim=True)
         possible = (total > 0) & _ones_behind(evidence.possible(question), width)
         if not bool(possible.all()):
             raise EvidenceError(_impossible(program, given, possible, batch))
         if not program.forced.keys() >= given.keys():
-            joint = joint / total
+            table = table / total
     # A contraction of one table is a view of it: the model's own.
-    return joint.clone(memory_format=torch.contiguous_format)
+    return table.clone(memory_format=torch.contiguous_format)
+
+
+def joint(
+    program: Program,
+    targets: Sequence[int],
+    given: Mapping[int, Int[Tensor, ""]],
+    *,
+    budget: int = DEFAULT_BUDGET,
+) -> tuple[Float[Tensor, "*codes"], Float[Tensor, ""]]:
+    r"""Gives :math:`P(\text{targets}, \text{given})` up to a factor; differentiable in the tables.
+
+    Args:
+        program: One world.
+        targets: Columns asked for.
+        given: Column to one observed code.
+        budget: The largest intermediate table allowed, in entries.
+
+    Returns:
+        ``(codes of each target)``, and the logarithm of the factor by which it is too small.
+    """
+    question = _prepare(program, targets, (), given, None)
+    check_budget(question.cost, budget, batched=False)
+    evidence = _Evidence(program, given, None)
+    table, scale = evidence.evaluate(question.main, rescale=bool(given))
+    table = _with_axes(program, table, question, tuple(targets), len(targets))
+    table = table * evidence.constants(question).prod(0)
+    for part in question.loose:
+        value, step = evidence.evaluate(part, rescale=True)
+        table, scale = table * value, scale + step
+    return table, scale
 
 
 def log_evidence(

@@ -16,7 +16,7 @@ from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
 from ctvae.slots import Slot, SlotSpace
 
-__all__ = ["TableMechanism", "fit_tables", "random_tables"]
+__all__ = ["TableMechanism", "check_independent", "fit_tables", "random_tables"]
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of a row may be from one, where rounding alone explains no more."""
@@ -246,12 +246,7 @@ def fit_tables(
 
     Cost: one pass over the rows for each slot.
     """
-    if not rows.regime.independent_rows:
-        msg = (
-            f"{rows.regime.value} rows are no samples of a causal law (they hold or share what "
-            "a law would draw); count observational or interventional rows"
-        )
-        raise RegimeError(msg)
+    check_independent(rows)
     sizes = rows.slots.cardinalities
     tables = {}
     for name, causes in parents.items():
@@ -265,6 +260,23 @@ def fit_tables(
             pseudocount=pseudocount,
         )
     return tables
+
+
+def check_independent(rows: Samples) -> None:
+    """Refuses rows of which a law cannot be counted.
+
+    Args:
+        rows: Rows of codes with their regime.
+
+    Raises:
+        RegimeError: When the rows are edits or counterfactual pairs.
+    """
+    if not rows.regime.independent_rows:
+        msg = (
+            f"{rows.regime.value} rows are no samples of a causal law (they hold or share what "
+            "a law would draw); count observational or interventional rows"
+        )
+        raise RegimeError(msg)
 
 
 def random_tables(

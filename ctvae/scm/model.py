@@ -8,12 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from ctvae.errors import CTVAEError, FormatError, GraphError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
 from ctvae.inference.counterfactual import counterfactual, counterfactual_of_some
+from ctvae.inference.em import learn_tables
 from ctvae.mechanisms.base import Mechanism, check_mechanisms
 from ctvae.mechanisms.couplings import Coupling, Gumbel
 from ctvae.mechanisms.interventions import Intervention, Key
@@ -21,7 +22,7 @@ from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.merging import Done, merge_interventions
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
-from ctvae.mechanisms.table import fit_tables, random_tables
+from ctvae.mechanisms.table import random_tables
 from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
@@ -134,17 +135,21 @@ class SCM(Questions):
         codes: Int[Tensor, "rows slots"] | Samples,
         *,
         slots: Iterable[Slot] | None = None,
+        observed: Bool[Tensor, "rows slots"] | None = None,
         pseudocount: float = 1.0,
     ) -> SCM:
         """Counts the tables of a graph from rows of codes.
 
         A row in which a slot was set by ``do`` says nothing about that slot's own law and is left
-        out of its count, and of no other.
+        out of its count, and of no other. Where entries are missing, the expected counts are found
+        by expectation maximisation; ``inference.em.learn_tables`` also tells how that went.
 
         Args:
             graph: A DAG over the slots.
             codes: Rows of codes; with regime and targets as ``Samples``.
             slots: The columns, for plain codes; ``Samples`` bring theirs.
+            observed: For plain codes, false where an entry is missing; all are there where
+                ``None``.
             pseudocount: The prior count of every cell.
 
         Returns:
@@ -163,6 +168,9 @@ class SCM(Questions):
         named = None if slots is None else SlotSpace(slots)
         if isinstance(codes, Samples):
             rows = codes
+            if observed is not None:
+                msg = "Samples bring their own observed=; leave it out of fit()"
+                raise CTVAEError(msg)
             if named is not None and named != rows.slots:
                 msg = f"slots= says {named!r}, the samples are over {rows.slots!r}; leave slots out"
                 raise CTVAEError(msg)
@@ -170,10 +178,10 @@ class SCM(Questions):
             msg = "plain codes need slots=[ct.Slot(name, cardinality), ...]"
             raise CTVAEError(msg)
         else:
-            rows = Samples(named.check_codes(codes), named)
+            rows = Samples(named.check_codes(codes), named, observed=observed)
         graph = _check_graph(graph, rows.slots)
         parents = _parent_columns(graph, rows.slots)
-        return cls(graph, rows.slots, fit_tables(rows, parents, pseudocount=pseudocount))
+        return cls(graph, rows.slots, learn_tables(rows, parents, pseudocount=pseudocount).tables)
 
     def do(
         self,

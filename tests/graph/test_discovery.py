@@ -143,3 +143,14 @@ def test_a_third_party_method_needs_only_discover():
     result = learn_graph(CODES, method=Empty())
     assert result.graph.num_edges == 0
     assert str(result.evidence(0, 1)) == "slot0 no edge to slot1: no evidence kept"
+
+
+def test_rows_with_missing_entries_are_refused():
+    slots = SlotSpace.from_cardinalities([2, 2])
+    codes = torch.arange(20)[:, None].div(torch.tensor([1, 3]), rounding_mode="floor") % 2
+    observed = torch.ones_like(codes, dtype=torch.bool)
+    assert learn_graph(Samples(codes, slots, observed=observed), method=GES()).graph
+    holes = observed.clone()
+    holes[3, 1] = False
+    with pytest.raises(DataError, match="needs complete rows"):
+        learn_graph(Samples(codes, slots, observed=holes), method=GES())
