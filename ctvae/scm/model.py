@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ctvae.errors import CTVAEError, FormatError, GraphError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
-from ctvae.inference.counterfactual import counterfactual, counterfactual_of_some
 from ctvae.inference.em import learn_tables
 from ctvae.mechanisms.base import Mechanism, check_mechanisms
 from ctvae.mechanisms.couplings import Coupling, Gumbel
@@ -23,16 +22,18 @@ from ctvae.mechanisms.merging import Done, merge_interventions
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
 from ctvae.mechanisms.table import random_tables
+from ctvae.mechanisms.twin import twin_laws
 from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
-from ctvae.scm.questions import Questions
+from ctvae.scm.splitting import split_graph, split_laws, split_slots
+from ctvae.scm.units import Units
 from ctvae.slots import Slot, SlotKey, SlotSpace
 
 __all__ = ["SCM"]
 
 
-class SCM(Questions):
+class SCM(Units):
     r"""A structural causal model over finite slots.
 
     .. math:: P(x) = \prod_k P(x_k \mid x_{\mathrm{pa}(k)})
@@ -244,56 +245,67 @@ class SCM(Questions):
         laws = {name: law.to(device) for name, law in self.mechanisms.items()}
         return SCM(self.graph, self.slots, laws)._done(self.interventions)
 
-    def counterfactual(
-        self,
-        observed: Int[Tensor, "*batch slots"] | Mapping[Key, int | str | Tensor],
-        do: Mapping[Key, Done] | Sequence[Mapping[Key, Done]],
-        *,
-        num_samples: int = 1,
-        coupling: Coupling | None = None,
-        seed: Seed = None,
-    ) -> Int[Tensor, "*batch num_samples slots"]:
-        """Draws what the codes of observed units would have been, had they been treated otherwise.
+    def swig(self) -> SCM:
+        """Splits every intervened slot: its natural code beside the one its children see.
 
-        Abduction, action, prediction. What links a unit's code in this world with that in the
-        other is its noise, and data of separate units say little about it: the coupling is a
-        choice. Slots that the intervention does not reach keep their codes, and setting a slot to
-        what it was changes nothing, under every coupling.
-
-        Args:
-            observed: Units seen in this world: rows of codes; or slot to code or codes
-                ``(batch,)``, where only some were seen: each draw completes the unit anew.
-            do: What would have been done, in addition to what this world has done: a mapping, or
-                one per unit.
-            num_samples: Draws per unit.
-            coupling: How a unit's noise links its codes; ``Gumbel()`` where ``None``.
-            seed: For the draws.
+        The single-world intervention graph. Each intervened slot keeps its law and its name, as
+        what it would have been; a new slot ``do(name)`` holds what it is set to, and the children
+        listen to that one. ``pyro.do`` has this meaning.
 
         Returns:
-            ``(*batch, num_samples, slots)`` int64.
-
-        Raises:
-            ShapeError: When worlds per row and units differ in number.
-            EvidenceError: When a unit cannot be in this world.
+            A model over the slots and, after them, ``do(name)`` for each intervened one.
 
         Example:
             >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
-            >>> seen = torch.tensor([[0, 1]])
-            >>> scm.counterfactual(seen, do={"a": 0}, seed=0).tolist()  # it was 0: nothing changes
-            [[[0, 1]]]
+            >>> split = scm.do(slot="a", value=1).swig()
+            >>> bool((split.query("a") == scm.query("a")).all()), split.query("do(a)").tolist()
+            (True, [0.0, 1.0])
 
-        Source: Pearl (2009), theorem 7.1.7; Oberst and Sontag (2019) for Gumbel-max noise.
+        Source: Richardson and Robins (2013).
+        """
+        done = self.interventions
+        laws, again = split_laws(self.slots, self.graph, self.mechanisms, done)
+        wide = SCM(split_graph(self.graph, done), split_slots(self.slots, done), laws)
+        return wide.do(again)
+
+    def twin(
+        self,
+        do: Mapping[Key, Done],
+        *,
+        coupling: Coupling | None = None,
+    ) -> SCM:
+        """Joins this world and another one into a single model of one unit: the twin network.
+
+        Every slot that the intervention reaches comes once more, under its name and a prime: its
+        code in the other world. Exact counterfactual answers are plain queries of this model, as
+        P(b' | a, b): what b would have been, given what was seen.
+
+        Args:
+            do: What is done in the other world.
+            coupling: How a unit's noise links its codes; ``Gumbel()`` where ``None``.
+
+        Returns:
+            A model over the slots and their other selves.
+
+        Raises:
+            ShapeError: When there is one world per row.
+            StateSpaceError: When a slot has too many parents for a table of both worlds.
+
+        Example:
+            >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> both = scm.twin({"a": 1})
+            >>> both.slots.names
+            ('a', 'b', "a'", "b'")
+            >>> both.query("b'", given={"a": 1, "b": 0}).tolist()  # it was so: nothing changes
+            [1.0, 0.0]
+
+        Source: Balke and Pearl (1994).
         """
         factual, world = self.program, self.do(do).program
-        link = Gumbel() if coupling is None else coupling
-        if isinstance(observed, Mapping):
-            return counterfactual_of_some(
-                factual, world, self._seen(observed), num_samples, link, seed=seed
-            )
-        seen = self.slots.check_codes(observed).to(factual.device)
-        units = seen.reshape(-1, len(self.slots))
-        draws = counterfactual(factual, world, units, num_samples, link, seed=seed)
-        return draws.reshape(*seen.shape[:-1], num_samples, len(self.slots))
+        slots, laws = twin_laws(factual, world, Gumbel() if coupling is None else coupling)
+        edges = [(parent, name) for name, (parents, _) in laws.items() for parent in parents]
+        graph = CausalGraph.from_edges(edges, nodes=slots.names)
+        return SCM(graph, slots, {name: law for name, (_, law) in laws.items()})
 
     def save(self, folder: str | Path) -> Path:
         """Saves the model, its interventions included, as a folder.
