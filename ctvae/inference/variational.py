@@ -10,7 +10,7 @@ from torch import Tensor
 from ctvae.errors import ShapeError
 from ctvae.mechanisms.program import Program
 
-__all__ = ["PyroModel", "pyro_model"]
+__all__ = ["PyroModel", "plate_size", "pyro_model"]
 
 PyroModel: TypeAlias = Callable[[], dict[str, Tensor]]
 
@@ -38,13 +38,7 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
     Raises:
         ShapeError: When there is no row, or values were forced for another number of rows.
     """
-    rows = (program.batch or 1) if num_rows is None else num_rows
-    if rows < 1:
-        msg = f"the plate needs at least one row, got num_rows={num_rows}"
-        raise ShapeError(msg)
-    if program.batch is not None and rows != program.batch:
-        msg = f"there are {program.batch} worlds, one per row; the plate has {rows}"
-        raise ShapeError(msg)
+    rows = plate_size(program, num_rows)
 
     def model() -> dict[str, Tensor]:
         import pyro
@@ -72,3 +66,26 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
         return {names[column]: values[column] for column in range(len(names))}
 
     return model
+
+
+def plate_size(program: Program, num_rows: int | None) -> int:
+    """Checks how many rows a plate has.
+
+    Args:
+        program: The world.
+        num_rows: What was asked for; ``None`` for one row, or one per world.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ShapeError: When there is no row, or another number of rows than worlds.
+    """
+    rows = (program.batch or 1) if num_rows is None else num_rows
+    if rows < 1:
+        msg = f"the plate needs at least one row, got num_rows={num_rows}"
+        raise ShapeError(msg)
+    if program.batch is not None and rows != program.batch:
+        msg = f"there are {program.batch} worlds, one per row; the plate has {rows}"
+        raise ShapeError(msg)
+    return rows

@@ -6,10 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.inference.counterfactual import counterfactual, counterfactual_of_some
+from ctvae.inference.structural import abduct_noise, structural_model
+from ctvae.inference.variational import PyroModel
 from ctvae.mechanisms.couplings import Coupling, Gumbel
 from ctvae.mechanisms.interventions import Key
 from ctvae.mechanisms.merging import Done
@@ -84,3 +86,47 @@ class Units(Questions):
         units = seen.reshape(-1, len(self.slots))
         draws = counterfactual(factual, world, units, num_samples, link, seed=seed)
         return draws.reshape(*seen.shape[:-1], num_samples, len(self.slots))
+
+    def structural_model(self, num_rows: int | None = None) -> PyroModel:
+        """Writes this world as a Pyro program with explicit Gumbel noise and deterministic slots.
+
+        It has the law of ``pyro_model()``, and beyond it one noise per unit: worlds that share it
+        are worlds of one unit. It is a plain Pyro program, for handlers such as ChiRho's.
+
+        Args:
+            num_rows: The size of the plate; one row, or one per world, where ``None``.
+
+        Returns:
+            A function without arguments that returns name to codes ``(num_rows,)``; the noise of a
+            slot is the site ``slot.noise``.
+
+        Example:
+            >>> import pyro, torch, ctvae as ct
+            >>> scm = ct.SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
+            >>> seen = scm.sample(5, seed=0)
+            >>> noise = scm.abduct(seen, seed=1)
+            >>> again = pyro.condition(scm.structural_model(5), data=noise)()
+            >>> bool((torch.stack([again["a"], again["b"]], 1) == seen).all())
+            True
+        """
+        return structural_model(self.program, num_rows)
+
+    def abduct(
+        self, observed: Int[Tensor, "batch slots"], *, seed: Seed = None
+    ) -> dict[str, Float[Tensor, "batch codes"]]:
+        """Draws the Gumbel noise of observed units: the first step of a counterfactual.
+
+        Args:
+            observed: Units seen in this world, all of their slots.
+            seed: For the draws.
+
+        Returns:
+            Site of ``structural_model()`` to noise; running it with this noise gives back the
+            units' codes exactly.
+
+        Raises:
+            EvidenceError: When a unit cannot be in this world.
+            ShapeError: When units and worlds differ in number, or a slot is shifted.
+        """
+        units = self.slots.check_codes(observed).to(self.program.device)
+        return abduct_noise(self.program, units, seed=seed)
