@@ -228,12 +228,12 @@ def test_gumbel_is_the_law_of_drawn_gumbel_noise(p, q, device):
     assert_counts_follow(counts.cpu().numpy(), joint.cpu().numpy())
 
 
-def test_gumbel_of_two_codes_is_the_one_stable_coupling():
-    """With two codes stability and the margins leave one table: min(p, q) on the diagonal."""
+@pytest.mark.parametrize("name", ["gumbel", "monotone"])
+def test_of_two_codes_there_is_one_coupling_that_moves_one_way(name):
+    """The largest diagonal, min(p, q), leaves one table; every coupling but fresh noise has it."""
     p, q = random_laws(100, 2, 8), random_laws(100, 2, 9)
-    torch.testing.assert_close(
-        Gumbel().kernel(p, q), Maximal().kernel(p, q), atol=1e-12, rtol=1e-12
-    )
+    kernel = COUPLINGS[name].kernel(p, q)
+    torch.testing.assert_close(kernel, Maximal().kernel(p, q), atol=1e-12, rtol=1e-12)
 
 
 def test_gumbel_of_three_codes_by_numerical_integration():
