@@ -10,27 +10,34 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.counting import joint_index
-from ctvae.errors import MechanismError, StateSpaceError
+from ctvae.errors import MechanismError, ShapeError, StateSpaceError
 from ctvae.mechanisms.base import TABLE_BUDGET
 
 __all__ = ["FunctionMechanism"]
+
+
+ROWS_TRIED = 1024
+"""The rows tried one by one to say which one a function fails on."""
 
 
 class FunctionMechanism:
     r"""A slot that is a function of its parents, :math:`x = f(\mathrm{parents})`.
 
     Immutable: the function is called once, on the grid of all parents' codes, and only its table
-    of codes is kept.
+    of codes is kept. Where that grid is larger than ``TABLE_BUDGET`` rows, the function itself is
+    kept, is called at use, and each answer is checked; such a law has no table and is not saved.
 
     Args:
         function: Takes one int64 tensor of codes per parent, all of one shape, in the order of the
-            slots' columns, and returns codes of the slot; a table of codes ``(*parents,)`` will do.
+            slots' columns, and returns codes of the slot, of that shape or a single one; a table
+            of codes ``(*parents,)`` will do. It must give the same code for the same parents every
+            time.
         cardinality: The number of codes of the slot.
-        parent_cardinalities: The number of codes of each parent.
+        parent_cardinalities: The number of codes of each parent; none for a constant.
 
     Raises:
-        MechanismError: When the function fails, or gives anything but codes of the slot.
-        StateSpaceError: When the parents have too many joint codes for a table.
+        MechanismError: When the function fails, or gives anything but codes of the slot; the first
+            row of parents where it does is named.
 
     Example:
         >>> both = FunctionMechanism(lambda a, b: a & b, 2, [2, 2])
@@ -40,7 +47,7 @@ class FunctionMechanism:
         tensor([0., 1.])
     """
 
-    __slots__ = ("_codes", "_size")
+    __slots__ = ("_codes", "_device", "_function", "_parents", "_size")
 
     def __init__(
         self,
@@ -52,24 +59,24 @@ class FunctionMechanism:
         if min((cardinality, *sizes)) < 1:
             msg = f"a function needs cardinalities of at least 1, got {cardinality} and {sizes}"
             raise MechanismError(msg)
-        rows = math.prod(sizes)
-        if rows > TABLE_BUDGET:
-            msg = (
-                f"a function of {len(sizes)} parents has {rows:.3g} rows (budget "
-                f"{TABLE_BUDGET:.3g}); write it as a chain of functions of fewer parents"
-            )
-            raise StateSpaceError(msg, entries=rows)
+        self._parents, self._size = sizes, cardinality
+        self._function: Callable[..., Tensor] | None = None
+        self._codes: Tensor | None = None
+        self._device = torch.device("cpu")
         if isinstance(function, Tensor):
             codes = function.detach().clone()
-        else:
+            if tuple(codes.shape) != sizes:
+                msg = f"a table of codes must be {sizes}, one per row of parents; got "
+                raise MechanismError(msg + str(tuple(codes.shape)))
+            self._codes, self._device = _checked(codes, cardinality), codes.device
+        elif math.prod(sizes) <= TABLE_BUDGET:
             grid = torch.meshgrid(*(torch.arange(size) for size in sizes), indexing="ij")
-            try:
-                codes = torch.as_tensor(function(*(axis.clone() for axis in grid)))
-                codes = codes.expand(sizes).clone()
-            except Exception as error:
-                msg = f"the function failed on the grid of its parents' codes {sizes}: {error}"
-                raise MechanismError(msg) from error
-        self._codes, self._size = _checked(codes, cardinality, sizes), cardinality
+            self._codes = _evaluate(
+                function, tuple(axis.clone() for axis in grid), cardinality, "the grid"
+            )
+            self._device = self._codes.device
+        else:
+            self._function = function
 
     def __repr__(self) -> str:
         given = ", ".join(map(str, self.parent_cardinalities))
@@ -83,19 +90,30 @@ class FunctionMechanism:
     @property
     def parent_cardinalities(self) -> tuple[int, ...]:
         """The number of codes of each parent, in the order of the slots' columns."""
-        return tuple(self._codes.shape)
+        return self._parents
 
     @property
     def device(self) -> torch.device:
         """Where the codes are."""
-        return self._codes.device
+        return self._device
 
     def code_table(self) -> Int[Tensor, "*parents"]:
         """Writes the function as a table of codes.
 
         Returns:
             ``(*parent_cardinalities,)`` int64.
+
+        Raises:
+            StateSpaceError: When it would be too large.
         """
+        if self._codes is None:
+            rows = math.prod(self._parents)
+            msg = (
+                f"a function of {len(self._parents)} parents has {rows:.3g} rows (budget "
+                f"{TABLE_BUDGET:.3g}), so it has no table and cannot be saved; codes() needs none, "
+                "and a chain of functions of fewer parents has small ones"
+            )
+            raise StateSpaceError(msg, entries=rows)
         return self._codes
 
     def codes(self, parents: Int[Tensor, "*batch parents"]) -> Int[Tensor, "*batch"]:
@@ -106,8 +124,20 @@ class FunctionMechanism:
 
         Returns:
             The slot's codes, int64.
+
+        Raises:
+            ShapeError: When the last axis is not one column per parent.
+            MechanismError: When a function that was not tabulated fails, or gives anything but
+                codes of the slot.
         """
-        return self._codes.reshape(-1)[joint_index(parents, self.parent_cardinalities)]
+        count = len(self._parents)
+        if not parents.ndim or parents.shape[-1] != count:
+            msg = f"parents must be (*batch, {count}), got {tuple(parents.shape)}"
+            raise ShapeError(msg)
+        if self._codes is None:
+            assert self._function is not None, "a law has a table or a function"
+            return _evaluate(self._function, parents.long().unbind(-1), self._size, "rows")
+        return self._codes.reshape(-1)[joint_index(parents, self._parents)]
 
     def table(self) -> Float[Tensor, "*parents codes"]:
         """Writes the law as probabilities, all zeros and ones.
@@ -118,11 +148,11 @@ class FunctionMechanism:
         Raises:
             StateSpaceError: When it would be too large.
         """
-        entries = self._codes.numel() * self._size
+        entries = math.prod(self._parents) * self._size
         if entries > TABLE_BUDGET:
             msg = f"this table has {entries:.3g} entries (budget {TABLE_BUDGET:.3g}); use codes()"
             raise StateSpaceError(msg, entries=entries)
-        return torch.nn.functional.one_hot(self._codes, self._size).float()
+        return torch.nn.functional.one_hot(self.code_table(), self._size).float()
 
     def log_probs(self, parents: Int[Tensor, "*batch parents"]) -> Float[Tensor, "*batch codes"]:
         """Evaluates the law at rows of parents.
@@ -145,22 +175,61 @@ class FunctionMechanism:
             The same function on the device.
         """
         moved = object.__new__(FunctionMechanism)
-        moved._codes, moved._size = self._codes.to(device), self._size
+        moved._parents, moved._size, moved._function = self._parents, self._size, self._function
+        moved._codes = None if self._codes is None else self._codes.to(device)
+        moved._device = torch.device(device) if moved._codes is None else moved._codes.device
         return moved
 
 
-def _checked(codes: Tensor, cardinality: int, sizes: tuple[int, ...]) -> Tensor:
-    if codes.dtype == torch.bool or codes.is_floating_point() or codes.is_complex():
-        msg = f"a function gives integer codes 0..{cardinality - 1}, got dtype {codes.dtype}"
+def _evaluate(
+    function: Callable[..., Tensor], columns: tuple[Tensor, ...], cardinality: int, what: str
+) -> Int[Tensor, "*batch"]:
+    """Calls a function on one tensor per parent, and checks what it gives."""
+    shape = columns[0].shape if columns else torch.Size()
+    try:
+        given = torch.as_tensor(function(*(column.clone() for column in columns)))
+    except Exception as error:  # whatever the caller's function raises
+        raise MechanismError(_failure(function, columns, error, what)) from error
+    if given.ndim and given.shape != shape:
+        msg = (
+            f"the function must give one code per row of parents, shape {tuple(shape)}, or a "
+            f"single one; got shape {tuple(given.shape)}"
+        )
         raise MechanismError(msg)
-    if tuple(codes.shape) != sizes:
-        msg = f"a table of codes must be {sizes}, the parents' codes; got {tuple(codes.shape)}"
+    codes = given.to(columns[0].device) if columns else given
+    codes = codes.expand(shape).clone()
+    return _checked(codes, cardinality, columns)
+
+
+def _failure(
+    function: Callable[..., Tensor], columns: tuple[Tensor, ...], error: Exception, what: str
+) -> str:
+    """Says on which row of parents a function fails, if it fails on one."""
+    failed = f"the function failed on {what} of its parents' codes"
+    rows = zip(*(column.reshape(-1)[:ROWS_TRIED] for column in columns), strict=True)
+    for row in rows:  # only after a failure, to name the row
+        try:
+            function(*row)
+        except Exception as alone:  # whatever the caller's function raises
+            return f"{failed}, first at {[int(code) for code in row]}: {alone}"
+    return f"{failed}: {error}; write it with tensor operations, such as torch.where instead of if"
+
+
+def _checked(
+    codes: Tensor, cardinality: int, columns: tuple[Tensor, ...] | None = None
+) -> Int[Tensor, "*batch"]:
+    if codes.dtype == torch.bool or codes.is_floating_point() or codes.is_complex():
+        msg = (
+            f"a function gives integer codes 0..{cardinality - 1}, got dtype {codes.dtype}; round "
+            "it and end it with .long()"
+        )
         raise MechanismError(msg)
     outside = (codes < 0) | (codes >= cardinality)
     if bool(outside.any()):
-        row = outside.nonzero()[0].tolist()
+        where = tuple(outside.nonzero()[0].tolist())
+        row = list(where) if columns is None else [int(column[where]) for column in columns]
         msg = (
-            f"the function gives {int(codes[outside][0])} for parents {row}, outside the codebook "
+            f"the function gives {int(codes[where])} for parents {row}, outside the codebook "
             f"(codes 0..{cardinality - 1})"
         )
         raise MechanismError(msg)
