@@ -251,6 +251,8 @@ class NeuralMechanism:
 
         Cost: one evaluation of every row of parents.
         """
+        if not self.parent_cardinalities:
+            return self.log_probs(torch.empty(0, dtype=torch.long, device=self.device)).exp()
         return tabulate(self, budget=TABLE_BUDGET)
 
     def log_probs(self, parents: Int[Tensor, "*batch parents"]) -> Float[Tensor, "*batch codes"]:
