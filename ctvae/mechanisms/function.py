@@ -70,7 +70,8 @@ class FunctionMechanism:
                 raise MechanismError(msg + str(tuple(codes.shape)))
             self._codes, self._device = _checked(codes, cardinality), codes.device
         elif math.prod(sizes) <= TABLE_BUDGET:
-            grid = torch.meshgrid(*(torch.arange(size) for size in sizes), indexing="ij")
+            axes = [torch.arange(size) for size in sizes]
+            grid = torch.meshgrid(*axes, indexing="ij") if axes else ()
             self._codes = _evaluate(
                 function, tuple(axis.clone() for axis in grid), cardinality, "the grid"
             )
