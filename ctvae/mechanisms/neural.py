@@ -34,8 +34,10 @@ class NeuralMechanism:
     numbers: that code 3 lies between 2 and 4 is not assumed. For few parents with few codes, or
     laws without any pattern, a ``TableMechanism`` is better and faster.
 
-    A mechanism does not change after a model was made from it; whoever trains ``parameters()`` with
-    an optimiser of their own makes the model anew afterwards.
+    A new law can be trained with any optimiser of its ``parameters()``; a model is made from it
+    afterwards, because a mechanism does not change once a model holds it. A law that was fit or
+    loaded is at rest: its parameters need no gradient, and so answers carry none, until
+    ``module.requires_grad_()`` wakes them.
 
     Args:
         cardinality: The number of codes of the slot.
@@ -129,7 +131,7 @@ class NeuralMechanism:
             seed: For the first parameters, the rows held out and the order of the others.
 
         Returns:
-            The law, on the device of the codes; equal seeds give equal laws.
+            The law at rest, on the device of the codes; equal seeds give equal laws.
 
         Raises:
             MechanismError: When codes and parents do not have one row for each other, there is no
@@ -176,6 +178,7 @@ class NeuralMechanism:
             seed=rest,
             device=codes.device,
         )
+        law.module.requires_grad_(requires_grad=False)
         return law
 
     @classmethod
@@ -189,7 +192,7 @@ class NeuralMechanism:
             tensors: The parameters by name.
 
         Returns:
-            The same law, on the device of the tensors.
+            The same law at rest, on the device of the tensors.
 
         Raises:
             FormatError: When a size or a parameter is missing or unknown, or has another shape.
@@ -205,6 +208,7 @@ class NeuralMechanism:
             raise FormatError(msg)
         read = {name: take(tensors, name, tuple(p.shape), repr(law)) for name, p in state.items()}
         law.module.load_state_dict(read)
+        law.module.requires_grad_(requires_grad=False)
         return law.to(next(iter(read.values())).device)
 
     @property
