@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         Stochastic,
         TableMechanism,
     )
+    from ctvae.mechanisms.couplings import Gumbel, Maximal, Monotone
+    from ctvae.mechanisms.neural import NeuralMechanism
     from ctvae.models import CTVAE, CTVAEConfig
     from ctvae.regimes import Regime, Samples
     from ctvae.scm import SCM
@@ -40,7 +42,11 @@ __all__ = [
     "Conditional",
     "DiscoveryResult",
     "FunctionMechanism",
+    "Gumbel",
     "Hard",
+    "Maximal",
+    "Monotone",
+    "NeuralMechanism",
     "PerRow",
     "Regime",
     "Samples",
@@ -66,6 +72,8 @@ __all__ = [
 # Each name is loaded when it is first asked for, so that the command line answers at once.
 _HOMES = {
     "ctvae.graph": ("CausalGraph", "DiscoveryResult", "compare_graphs", "learn_graph"),
+    "ctvae.mechanisms.couplings": ("Gumbel", "Maximal", "Monotone"),
+    "ctvae.mechanisms.neural": ("NeuralMechanism",),
     "ctvae.mechanisms": (
         "Conditional",
         "FunctionMechanism",

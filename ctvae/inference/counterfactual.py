@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,7 +28,7 @@ def counterfactual(
     world: Program,
     observed: Int[Tensor, "batch slots"],
     num_samples: int,
-    coupling: Coupling,
+    couplings: Sequence[Coupling],
     *,
     seed: Seed = None,
 ) -> Int[Tensor, "batch num_samples slots"]:
@@ -51,7 +51,8 @@ def counterfactual(
         world: The other world, over the same slots.
         observed: The units' codes.
         num_samples: Draws per unit.
-        coupling: How a unit's noise links its two codes: a choice, not a fact of the data.
+        couplings: For each column, how a unit's noise links its two codes: a choice, not a fact
+            of the data.
         seed: For the draws.
 
     Returns:
@@ -102,7 +103,7 @@ def counterfactual(
                 "probability zero given its parents in the world where it was seen"
             )
             raise EvidenceError(msg)
-        draws = _draw(before, after, natural, coupling, noise[2 * place])
+        draws = _draw(before, after, natural, couplings[column], noise[2 * place])
         if isinstance(own_noise, Tensor):
             fresh = draw_by_rows(after.natural_probs(), noise[2 * place]).long()
             keeps = own_noise.expand(tile).reshape(-1)
@@ -118,7 +119,7 @@ def counterfactual_of_some(
     world: Program,
     seen: Mapping[int, Int[Tensor, "*batch"]],
     num_samples: int,
-    coupling: Coupling,
+    couplings: Sequence[Coupling],
     *,
     budget: int = DEFAULT_BUDGET,
     seed: Seed = None,
@@ -132,7 +133,7 @@ def counterfactual_of_some(
         world: The other world.
         seen: Column to observed codes, ``()`` or ``(batch,)``.
         num_samples: Draws per unit.
-        coupling: How a unit's noise links its two codes.
+        couplings: For each column, how a unit's noise links its two codes.
         budget: The largest table allowed for the completion, in entries.
         seed: For the draws.
 
@@ -159,7 +160,7 @@ def counterfactual_of_some(
         world.rows(index),
         whole.flatten(0, 1),
         1,
-        coupling,
+        couplings,
         seed=for_worlds,
     ).reshape(whole.shape)
     return draws[0] if units.ndim == 2 else draws

@@ -26,7 +26,7 @@ Laws = dict[str, tuple[tuple[str, ...], Mechanism]]
 
 
 def twin_laws(
-    factual: Program, world: Program, coupling: Coupling, *, budget: int = TABLE_BUDGET
+    factual: Program, world: Program, couplings: Sequence[Coupling], *, budget: int = TABLE_BUDGET
 ) -> tuple[SlotSpace, Laws]:
     r"""Writes two worlds of one unit as one model over the slots and their other selves.
 
@@ -38,7 +38,7 @@ def twin_laws(
     Args:
         factual: The first world.
         world: The other one.
-        coupling: How a unit's noise links its codes in both.
+        couplings: For each column, how a unit's noise links its codes in both.
         budget: The largest table allowed, in entries.
 
     Returns:
@@ -78,7 +78,7 @@ def twin_laws(
             table = table.permute(*order, len(order))
         else:
             scope = sorted({column, *law.parents, *after})
-            table = _coupled_table(slots, scope, column, law, new, after, coupling, budget)
+            table = _coupled_table(slots, scope, column, law, new, after, couplings[column], budget)
         parents = tuple(slots.names[c] for c in scope)
         laws[names[column] + OTHER_WORLD] = (parents, TableMechanism(table))
     return slots, laws

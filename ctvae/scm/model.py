@@ -15,7 +15,6 @@ from ctvae.errors import CTVAEError, FormatError, GraphError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
 from ctvae.inference.em import learn_tables
 from ctvae.mechanisms.base import Mechanism, check_mechanisms
-from ctvae.mechanisms.couplings import Coupling, Gumbel
 from ctvae.mechanisms.interventions import Intervention, Key
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.merging import Done, merge_interventions
@@ -27,7 +26,7 @@ from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 from ctvae.scm.splitting import split_graph, split_laws, split_slots
-from ctvae.scm.units import Units
+from ctvae.scm.units import CouplingChoice, Units
 from ctvae.slots import Slot, SlotKey, SlotSpace
 
 __all__ = ["SCM"]
@@ -272,7 +271,7 @@ class SCM(Units):
         self,
         do: Mapping[Key, Done],
         *,
-        coupling: Coupling | None = None,
+        coupling: CouplingChoice = None,
     ) -> SCM:
         """Joins this world and another one into a single model of one unit: the twin network.
 
@@ -282,7 +281,8 @@ class SCM(Units):
 
         Args:
             do: What is done in the other world.
-            coupling: How a unit's noise links its codes; ``Gumbel()`` where ``None``.
+            coupling: How a unit's noise links its codes, for all slots or by slot; ``Gumbel()``
+                where nothing is said.
 
         Returns:
             A model over the slots and their other selves.
@@ -302,7 +302,7 @@ class SCM(Units):
         Source: Balke and Pearl (1994).
         """
         factual, world = self.program, self.do(do).program
-        slots, laws = twin_laws(factual, world, Gumbel() if coupling is None else coupling)
+        slots, laws = twin_laws(factual, world, self._couplings(coupling))
         edges = [(parent, name) for name, (parents, _) in laws.items() for parent in parents]
         graph = CausalGraph.from_edges(edges, nodes=slots.names)
         return SCM(graph, slots, {name: law for name, (_, law) in laws.items()})

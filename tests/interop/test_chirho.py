@@ -41,7 +41,10 @@ def test_do_without_worlds_gives_the_interventional_law(face):
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     ("handler", "axis"),
-    [(MultiWorldCounterfactual, "b"), (TwinWorldCounterfactual, TwinWorldCounterfactual.fresh_prefix)],
+    [
+        (MultiWorldCounterfactual, "b"),
+        (TwinWorldCounterfactual, TwinWorldCounterfactual.fresh_prefix),
+    ],
 )
 def test_worlds_of_the_structural_model_are_worlds_of_one_unit(handler, axis):
     scm = chain()
