@@ -14,6 +14,7 @@ from ctvae.errors import FormatError
 from ctvae.mechanisms.base import Mechanism
 from ctvae.mechanisms.function import FunctionMechanism
 from ctvae.mechanisms.interventions import Hard, Intervention, Shift, Stochastic
+from ctvae.mechanisms.neural import NeuralMechanism
 from ctvae.mechanisms.per_row import PerRow
 from ctvae.mechanisms.replacements import Conditional, Soft
 from ctvae.mechanisms.table import TableMechanism
@@ -90,6 +91,9 @@ class _Writer:
         if isinstance(law, FunctionMechanism):
             shape = self.put(name, law.code_table())
             return {"kind": "function", "shape": shape, "cardinality": law.cardinality}
+        if isinstance(law, NeuralMechanism):
+            shapes = {key: self.put(f"{name}.{key}", t) for key, t in law.to_tensors().items()}
+            return {"kind": "neural", "settings": law.settings(), "shapes": shapes}
         return {"kind": "table", "shape": self.put(name, law.table())}
 
     def done(self, name: str, what: Intervention | None) -> Settings | None:
@@ -139,6 +143,12 @@ class _Reader:
         if settings["kind"] == "function":
             codes = self.take(name, settings)
             return FunctionMechanism(codes, settings["cardinality"], settings["shape"])
+        if settings["kind"] == "neural":
+            tensors = {
+                key: self.take(f"{name}.{key}", {"shape": size})
+                for key, size in settings["shapes"].items()
+            }
+            return NeuralMechanism.from_tensors(settings["settings"], tensors)
         wanted = tuple(settings["shape"]) if shape is None else shape
         return TableMechanism(take(self.tensors, name, wanted, self.where))
 

@@ -14,13 +14,14 @@ from torch import Tensor
 from ctvae.errors import CTVAEError, FormatError, GraphError
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
 from ctvae.inference.em import learn_tables
+from ctvae.inference.learning import Learner, fit_laws
 from ctvae.mechanisms.base import Mechanism, check_mechanisms
 from ctvae.mechanisms.interventions import Intervention, Key
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.merging import Done, merge_interventions
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
-from ctvae.mechanisms.table import random_tables
+from ctvae.mechanisms.table import TableMechanism, random_tables
 from ctvae.mechanisms.twin import twin_laws
 from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
@@ -136,9 +137,11 @@ class SCM(Units):
         *,
         slots: Iterable[Slot] | None = None,
         observed: Bool[Tensor, "rows slots"] | None = None,
+        mechanism: Learner | type[TableMechanism] = TableMechanism,
         pseudocount: float = 1.0,
+        seed: Seed = None,
     ) -> SCM:
-        """Counts the tables of a graph from rows of codes.
+        """Learns the laws of a graph from rows of codes; tables by counting, if not told otherwise.
 
         A row in which a slot was set by ``do`` says nothing about that slot's own law and is left
         out of its count, and of no other. Where entries are missing, the expected counts are found
@@ -150,7 +153,9 @@ class SCM(Units):
             slots: The columns, for plain codes; ``Samples`` bring theirs.
             observed: For plain codes, false where an entry is missing; all are there where
                 ``None``.
-            pseudocount: The prior count of every cell.
+            mechanism: Another kind of mechanism to fit, such as ``NeuralMechanism``.
+            pseudocount: The prior count of every cell of a table.
+            seed: For mechanisms whose fit is random.
 
         Returns:
             The model.
@@ -181,7 +186,10 @@ class SCM(Units):
             rows = Samples(named.check_codes(codes), named, observed=observed)
         graph = _check_graph(graph, rows.slots)
         parents = _parent_columns(graph, rows.slots)
-        return cls(graph, rows.slots, learn_tables(rows, parents, pseudocount=pseudocount).tables)
+        if isinstance(mechanism, type) and issubclass(mechanism, TableMechanism):
+            tables = learn_tables(rows, parents, pseudocount=pseudocount).tables
+            return cls(graph, rows.slots, tables)
+        return cls(graph, rows.slots, fit_laws(rows, parents, mechanism, seed=seed))
 
     def do(
         self,

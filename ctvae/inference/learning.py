@@ -1,0 +1,89 @@
+"""Laws of all slots learned from complete rows, by any kind of mechanism that can be fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from jaxtyping import Int
+from torch import Tensor
+
+from ctvae.errors import MechanismError
+from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.table import check_independent
+from ctvae.randomness import Seed, spawn
+from ctvae.regimes import Samples
+
+__all__ = ["Learner", "fit_laws"]
+
+
+class Learner(Protocol):
+    """A kind of mechanism that learns from rows, such as ``NeuralMechanism``."""
+
+    def fit(
+        self,
+        codes: Int[Tensor, " rows"],
+        parents: Int[Tensor, "rows parents"],
+        *,
+        cardinality: int,
+        parent_cardinalities: Sequence[int],
+        seed: Seed = None,
+    ) -> Mechanism:
+        """Learns the law of one slot.
+
+        Args:
+            codes: The slot's codes.
+            parents: Its parents' codes, in the order of the slots' columns.
+            cardinality: The number of codes of the slot.
+            parent_cardinalities: The number of codes of each parent.
+            seed: For what is random in it.
+
+        Returns:
+            The law.
+        """
+        ...
+
+
+def fit_laws(
+    rows: Samples, parents: Mapping[str, Sequence[int]], learner: Learner, *, seed: Seed = None
+) -> dict[str, Mechanism]:
+    """Learns the law of every slot from complete rows.
+
+    A row in which a slot was set by ``do`` is left out for that slot, and for no other.
+
+    Args:
+        rows: Rows of codes with their regime.
+        parents: Slot name to the columns of its parents, increasing.
+        learner: The kind of mechanism.
+        seed: For what is random; every slot has a stream of its own.
+
+    Returns:
+        Slot name to law.
+
+    Raises:
+        MechanismError: When entries are missing, or a slot was set in every row.
+    """
+    check_independent(rows)
+    if rows.observed is not None and not bool(rows.observed.all()):
+        msg = (
+            "this kind of mechanism is fitted to complete rows, and some entries are missing; "
+            "tables take them (mechanism=TableMechanism), or keep the rows that are complete"
+        )
+        raise MechanismError(msg)
+    sizes = rows.slots.cardinalities
+    laws = {}
+    for (name, causes), child in zip(parents.items(), spawn(seed, len(parents)), strict=True):
+        column = rows.slots.index(name)
+        natural = rows.codes if rows.targets is None else rows.codes[~rows.targets[:, column]]
+        if not len(natural):
+            msg = f"slot {name!r} was set in every row: nothing tells its own law; fit tables, or"
+            msg += " add rows in which it was not set"
+            raise MechanismError(msg)
+        laws[name] = learner.fit(
+            natural[:, column],
+            natural[:, list(causes)],
+            cardinality=sizes[column],
+            parent_cardinalities=[sizes[cause] for cause in causes],
+            seed=child,
+        )
+    return laws
