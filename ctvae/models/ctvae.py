@@ -15,8 +15,8 @@ from ctvae.errors import CTVAEError, InterventionError, UnknownSlotError
 from ctvae.graph.discovery import DiscoveryResult, learn_graph
 from ctvae.inference.actions import ActionPosterior, action_posterior
 from ctvae.mechanisms.actions import check_names
-from ctvae.mechanisms.interventions import Hard, Intervention
-from ctvae.mechanisms.merging import merge_interventions
+from ctvae.mechanisms.interventions import Hard
+from ctvae.mechanisms.merging import Done, merge_interventions
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.autoencoder import SlotAutoencoder, fitted
 from ctvae.models.config import CTVAEConfig, num_slots
@@ -207,20 +207,22 @@ class CTVAE:
 
     def do(
         self,
-        interventions: Mapping[SlotKey, int | Tensor | Intervention] | None = None,
+        interventions: Mapping[SlotKey, Done] | Sequence[Mapping[SlotKey, Done]] | None = None,
         *,
         slot: SlotKey | None = None,
-        value: int | Tensor | None = None,
+        value: Done | None = None,
     ) -> World:
         """Intervenes on slots; their descendants in the slot graph respond.
 
         Args:
-            interventions: Slot to code or intervention; codes ``(batch,)`` give one world per row.
+            interventions: Slot to code or intervention, or one such mapping per row; codes
+                ``(batch,)`` give one world per row.
             slot: One slot, instead of a mapping.
             value: Its code.
 
         Returns:
-            The intervened world, to draw from with ``.sample(n)``.
+            The intervened world: ``.sample(n)`` draws from it, ``.generate(images)`` gives the
+            counterfactuals of images.
 
         Raises:
             CTVAEError: When the model has no SCM over its slots.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +13,10 @@ from ctvae.errors import InterventionError
 from ctvae.randomness import Seed, spawn
 
 if TYPE_CHECKING:
-    from ctvae.mechanisms.interventions import Intervention
+    from ctvae.mechanisms.merging import Done
     from ctvae.models.ctvae import CTVAE
     from ctvae.scm import SCM
+    from ctvae.scm.units import CouplingChoice
     from ctvae.slots import SlotKey
 
 __all__ = ["Edit", "Pictures", "World"]
@@ -104,10 +105,10 @@ class World:
 
     def do(
         self,
-        interventions: Mapping[SlotKey, int | Tensor | Intervention] | None = None,
+        interventions: Mapping[SlotKey, Done] | Sequence[Mapping[SlotKey, Done]] | None = None,
         *,
         slot: SlotKey | None = None,
-        value: int | Tensor | None = None,
+        value: Done | None = None,
     ) -> World:
         """Intervenes further; a slot done again takes the later value.
 
@@ -120,6 +121,40 @@ class World:
             A new world.
         """
         return World(self.model, self.scm.do(interventions, slot=slot, value=value))
+
+    def generate(
+        self,
+        images: Tensor,
+        *,
+        coupling: CouplingChoice = None,
+        seed: Seed = None,
+    ) -> Pictures:
+        """Draws the images as they would have been in this world: counterfactuals.
+
+        Abduction, action, prediction: the codes read off an image are taken as what the unit was,
+        its noise links them with this world under the coupling, and what no slot holds (pose,
+        background) is kept. Slots that the intervention does not reach keep their codes.
+
+        Args:
+            images: ``(batch, channels, size, size)``, of units in the model's own world.
+            coupling: How a unit's noise links its codes in both worlds: a choice; ``Gumbel()``
+                where ``None``.
+            seed: For the draws where slots respond by chance.
+
+        Returns:
+            Images and codes, one per image given.
+
+        Raises:
+            ShapeError: When worlds per row and images differ in number.
+        """
+        natural = self.model.scm
+        assert natural is not None, "a world is made from a model with an SCM"
+        codes = self.model.encode(images)
+        drawn = natural.counterfactual(
+            codes, do=self.scm.interventions, coupling=coupling, seed=seed
+        )[:, 0]
+        spare = self.model.autoencoder.encode_spare(images)
+        return Pictures(self.model.decode(drawn, spare=spare), drawn)
 
     def sample(self, num_samples: int, *, seed: Seed = None) -> Pictures:
         """Draws pictures from the interventional law.
