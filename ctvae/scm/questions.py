@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.errors import CTVAEError, ShapeError
-from ctvae.inference import elimination, estimation, exact, sampling
+from ctvae.inference import derivatives, elimination, estimation, exact, sampling
 from ctvae.inference.contraction import Cost
 from ctvae.inference.elimination import Explanation
 from ctvae.inference.estimation import Estimate
@@ -162,6 +162,45 @@ class Questions(ABC):
             msg = f"{names}: set by of=, so it can be neither asked for nor observed"
             raise CTVAEError(msg)
         return exact.query(self.program, asked, seen, causes=causes, budget=budget)
+
+    def effects_on(
+        self,
+        slot: SlotKey,
+        given: Mapping[Key, int | str | Tensor] | None = None,
+        *,
+        budget: int = exact.DEFAULT_BUDGET,
+    ) -> dict[str, Float[Tensor, "causes codes"]]:
+        r"""Gives :math:`P(\text{slot} \mid do(k = x), \text{given})` for every slot k and code x.
+
+        Args:
+            slot: The slot asked for.
+            given: Slot to observed code, in each of the intervened worlds.
+            budget: The largest intermediate table allowed, in entries.
+
+        Returns:
+            Slot name to ``(codes of that slot, codes of the slot asked for)``; for the slot asked
+            for itself the identity. A row of ``nan`` says that the evidence cannot be where that
+            slot has that code.
+
+        Raises:
+            ShapeError: When there is one world or one piece of evidence per row.
+            StateSpaceError: When the answer needs a larger table than the budget.
+
+        Example:
+            >>> import ctvae as ct
+            >>> edges, sizes = [("a", "b"), ("b", "c")], {"a": 2, "b": 2, "c": 3}
+            >>> scm = ct.SCM.from_edges(edges, cardinality=sizes, seed=0)
+            >>> {name: tuple(table.shape) for name, table in scm.effects_on("c").items()}
+            {'a': (2, 3), 'b': (2, 3), 'c': (3, 3)}
+
+        Source: Darwiche (2003), derivatives of the network polynomial.
+        Cost: one contraction and as many derivatives as the slot asked for has codes, whatever
+            the number of slots; on 37 slots about a fifth of one ``effect`` per slot.
+        """
+        tables = derivatives.single_effects(
+            self.program, self.slots.index(slot), self._seen(given), budget=budget
+        )
+        return dict(zip(self.slots.names, tables, strict=True))
 
     def log_evidence(
         self,
