@@ -42,12 +42,13 @@ class Plan(NamedTuple):
 
     Attributes:
         steps: For each step the positions of its operands in the shrinking list of tables, and
-            its equation; the result is put at the list's end.
+            its equation; the result is put at the list's end. A step of more axes than torch can
+            take has no equation: the plan then tells its cost and cannot be carried out.
         batched: For each step whether its result has rows, as its first axis.
         cost: What it costs.
     """
 
-    steps: tuple[tuple[tuple[int, ...], str], ...]
+    steps: tuple[tuple[tuple[int, ...], str | None], ...]
     batched: tuple[bool, ...]
     cost: Cost
 
@@ -104,10 +105,16 @@ def contract(
 
     Returns:
         The result, and the logarithm by which it is too small: ``()`` or ``(batch,)``.
+
+    Raises:
+        StateSpaceError: One step would join more slots than torch has axes.
     """
     tables = list(operands)
     scale = torch.zeros((), dtype=tables[0].dtype, device=tables[0].device)
     for (group, equation), has_rows in zip(steps.steps, steps.batched, strict=True):
+        if equation is None:
+            msg = f"one step would join more slots than torch has axes (52)"
+            raise StateSpaceError(msg, entries=steps.cost.entries)
         result = torch.einsum(equation, *(tables.pop(position) for position in group))
         if rescale:
             result, step = _divide(result, has_rows=has_rows)
@@ -147,13 +154,12 @@ def _divide(table: Tensor, *, has_rows: bool) -> tuple[Tensor, Tensor]:
     return table / divisor, largest.log()
 
 
-def _letters(terms: Sequence[Axes], result: Axes) -> str:
-    """Writes one step with letters of its own: torch knows 52 of them."""
+def _letters(terms: Sequence[Axes], result: Axes) -> str | None:
+    """Writes one step with letters of its own, where torch's 52 are enough."""
     found = dict.fromkeys(axis for term in terms for axis in term)
-    letter = dict(zip(found, string.ascii_letters, strict=False))
     if len(found) > len(string.ascii_letters):
-        msg = f"one step would join {len(found)} slots, torch takes at most 52 axes"
-        raise StateSpaceError(msg)
+        return None
+    letter = dict(zip(found, string.ascii_letters, strict=False))
     written = ("".join(letter[axis] for axis in term) for term in (*terms, result))
     *inputs, output = written
     return f"{','.join(inputs)}->{output}"

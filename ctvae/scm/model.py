@@ -204,9 +204,11 @@ class SCM(Units):
         Nothing but the values is copied, and this model stays as it is.
 
         Args:
-            interventions: Slot to code, codes ``(batch,)`` (one world per row), or ``Hard``.
+            interventions: Slot to code, name of a code, codes ``(batch,)`` (one world per row) or
+                any intervention of ``ctvae.mechanisms.interventions``; or a sequence of such
+                mappings, one world each.
             slot: One slot, instead of a mapping.
-            value: Its code, codes or ``Hard``.
+            value: What it is set to.
 
         Returns:
             The model of the intervened world.
@@ -325,7 +327,7 @@ class SCM(Units):
             The folder.
 
         Raises:
-            FormatError: When the folder cannot be written, or an intervention is not ``Hard``.
+            FormatError: When the folder cannot be written.
         """
         tensors, laws = laws_to_tensors(self.mechanisms, self.interventions)
         config = {

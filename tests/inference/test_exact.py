@@ -167,6 +167,30 @@ def test_a_query_beyond_the_budget_is_refused_with_the_figure_before_it_is_compu
     assert scm.query(names[:3], budget=64).numel() == 64
 
 
+def test_the_cost_told_beforehand_is_the_budget_that_the_answer_needs():
+    names = [f"s{k}" for k in range(12)]
+    edges = [(a, b) for k, b in enumerate(names) for a in names[max(0, k - 3) : k]]
+    world = SCM.from_edges(edges, cardinality=dict.fromkeys(names, 3), seed=0).do({"s0": 1})
+    cost = world.query_cost("s5", given={"s11": 0})
+    assert world.query("s5", given={"s11": 0}, budget=cost.entries).shape == (3,)
+    with pytest.raises(StateSpaceError):
+        world.query("s5", given={"s11": 0}, budget=cost.entries - 1)
+
+
+def test_a_cost_is_told_even_where_one_step_has_more_axes_than_torch():
+    """A seen child for each pair of 60 causes joins them all."""
+    causes = [f"c{k}" for k in range(60)]
+    pairs = list(itertools.combinations(causes, 2))
+    edges = [(cause, f"{a}{b}") for a, b in pairs for cause in (a, b)]
+    seen = {f"{a}{b}": 0 for a, b in pairs}
+    scm = SCM.from_edges(edges, cardinality=dict.fromkeys([*causes, *seen], 2), seed=0)
+    cost = scm.query_cost("c0", given=seen)
+    assert cost.entries > 2**52
+    with pytest.raises(StateSpaceError, match=r"entries .*estimate\(\)") as refused:
+        scm.query("c0", given=seen)
+    assert refused.value.entries == cost.entries
+
+
 @pytest.mark.parametrize("edges", [[], [("s0", "s2")], [("s2", "s0"), ("s0", "s1")]], ids=str)
 def test_a_batch_beyond_the_budget_is_split_and_the_answer_is_the_same(edges):
     scm = SCM.from_edges(edges, cardinality={"s0": 4, "s1": 4, "s2": 4}, seed=0)
