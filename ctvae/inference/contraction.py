@@ -113,7 +113,7 @@ def contract(
     scale = torch.zeros((), dtype=tables[0].dtype, device=tables[0].device)
     for (group, equation), has_rows in zip(steps.steps, steps.batched, strict=True):
         if equation is None:
-            msg = f"one step would join more slots than torch has axes (52)"
+            msg = "one step would join more slots than torch has axes (52)"
             raise StateSpaceError(msg, entries=steps.cost.entries)
         result = torch.einsum(equation, *(tables.pop(position) for position in group))
         if rescale:
