@@ -26,6 +26,7 @@ from ctvae.mechanisms.twin import twin_laws
 from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
+from ctvae.scm.exchange import Exchange
 from ctvae.scm.splitting import split_graph, split_laws, split_slots
 from ctvae.scm.units import CouplingChoice, Units
 from ctvae.slots import Slot, SlotKey, SlotSpace
@@ -33,7 +34,7 @@ from ctvae.slots import Slot, SlotKey, SlotSpace
 __all__ = ["SCM"]
 
 
-class SCM(Units):
+class SCM(Units, Exchange):
     r"""A structural causal model over finite slots.
 
     .. math:: P(x) = \prod_k P(x_k \mid x_{\mathrm{pa}(k)})
