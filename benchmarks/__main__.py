@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("mini_sprites", "world", "lpc", "dsprites", "retrieval_speed")
+NAMES = ("mini_sprites", "world", "lpc", "dsprites", "retrieval_speed", "scm_speed", "scm_scale")
 
 
 def main() -> None:

@@ -30,18 +30,25 @@ def _commit() -> str:
 COMMIT = _commit()
 
 
-def write(name: str, rows: Sequence[Mapping[str, object]], summary: Mapping[str, object]) -> None:
+def write(
+    name: str,
+    rows: Sequence[Mapping[str, object]],
+    summary: Mapping[str, object],
+    *,
+    rivals: Sequence[str] = ("causal-learn",),
+) -> None:
     """Writes one record.
 
     Args:
         name: The benchmark.
         rows: One mapping per run.
         summary: Figures over all runs.
+        rivals: Packages measured beside ours, whose versions are recorded.
     """
     document = {
         "benchmark": name,
         "commit": COMMIT,
-        "versions": {p: version(p) for p in ("ctvae", "torch", "numpy", "causal-learn")},
+        "versions": {p: version(p) for p in ("ctvae", "torch", "numpy", *rivals)},
         "python": platform.python_version(),
         "device": "cpu",
         "threads": torch.get_num_threads(),
@@ -61,7 +68,7 @@ def show(row: Mapping[str, object]) -> None:
         row: Name to figure.
     """
     parts = (
-        f"{name}={value:.4f}" if isinstance(value, float) else f"{name}={value}"
+        f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in row.items()
     )
     print("  ".join(parts), flush=True)
