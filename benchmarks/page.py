@@ -50,6 +50,8 @@ def tables() -> str:
         ("lpc", _demo),
         ("dsprites", _demo),
         ("retrieval_speed", _speed),
+        ("scm_speed", _scm_speed),
+        ("scm_scale", _scm_scale),
     ):
         path = DOCS / "_records" / f"{name}.json"
         if path.is_file():
@@ -64,7 +66,7 @@ def _provenance(record: Mapping[str, Any]) -> str:
 
 
 def _row(cells: Sequence[object]) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
+    return "| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -161,6 +163,51 @@ def _speed(record: Mapping[str, Any]) -> str:
         ],
     ]
     return f"## Retrieval on codes\n\n{_table(head, body)}"
+
+
+def _scm_speed(record: Mapping[str, Any]) -> str:
+    parts = ["## The SCM engine beside its rivals\n\nOne thread; each table is one run."]
+    rows = record["rows"]
+    for what in dict.fromkeys(row["what"] for row in rows):
+        mine = [row for row in rows if row["what"] == what]
+        keys = list(dict.fromkeys(key for row in mine for key in row if key != "what"))
+        body = [[_rounded(row.get(key)) for key in keys] for row in mine]
+        head = [what, *(key.replace("ratio", "times the first row") for key in keys[1:])]
+        parts.append(_table(head, body))
+    return "\n\n".join(parts)
+
+
+def _scm_scale(record: Mapping[str, Any]) -> str:
+    rows = record["rows"]
+    sizes = list(dict.fromkeys(row["slots"] for row in rows))
+    parts = [
+        "## Exact answers from 10 to 1,000 slots",
+        "Four codes a slot, three parents in the random graphs. The first figure is the largest "
+        "table that the answer needs, in entries, the second the CPU time of the answer once its "
+        "order is known; a refused query has the first alone.",
+        "![Largest table and time of an answer over the number of slots](../_static/scm_scale.png)",
+    ]
+    for question in dict.fromkeys(row["question"] for row in rows):
+        body = []
+        for graph in dict.fromkeys(row["graph"] for row in rows):
+            mine = {r["slots"]: r for r in rows if (r["graph"], r["question"]) == (graph, question)}
+            body.append([graph, *(_answered(mine[size]) for size in sizes)])
+        parts.append(_table([question, *(f"{size:,} slots" for size in sizes)], body))
+    return "\n\n".join(parts)
+
+
+def _answered(row: Mapping[str, Any]) -> str:
+    entries, taken = _rounded(row["entries"]), row["answer, CPU ms"]
+    return f"{entries}, refused" if taken is None else f"{entries}, {_rounded(taken)} ms"
+
+
+def _rounded(value: object) -> str:
+    """Three digits, as a plain number up to a hundred million."""
+    if not isinstance(value, int | float):
+        return "-" if value is None else str(value)
+    if value == 0 or 1e-3 <= abs(value) < 1e8:
+        return f"{float(f'{value:.3g}'):,.15g}"
+    return f"{value:.1e}"
 
 
 def rebuilt(page: str) -> str:
