@@ -67,18 +67,27 @@ def read_tables(
     try:
         return join_parts(slots, laws)
     except GraphError as error:
-        at = min(places[name] for name in laws if _is_own_ancestor(name, laws))
-        raise scanner.failure(str(error), at) from error
+        cycle = _cycle(laws)
+        msg = f"the parents form a cycle: {' -> '.join(cycle)}"
+        raise scanner.failure(msg, places[cycle[0]]) from error
 
 
-def _is_own_ancestor(name: str, laws: Mapping[str, Law]) -> bool:
-    found: set[str] = set()
-    queue = [name]
-    while queue:
-        fresh = [parent for parent in laws[queue.pop()][0] if parent not in found]
-        found.update(fresh)
-        queue.extend(fresh)
-    return name in found
+def _cycle(laws: Mapping[str, Law]) -> list[str]:
+    """The first slot that is its own ancestor, and the way from it to itself."""
+    for name in laws:
+        child_of: dict[str, str] = {}
+        queue = [name]
+        while queue:
+            child = queue.pop()
+            fresh = [parent for parent in laws[child][0] if parent not in child_of]
+            child_of.update(dict.fromkeys(fresh, child))
+            queue.extend(fresh)
+        if name in child_of:
+            cycle = [name, child_of[name]]
+            while cycle[-1] != name:
+                cycle.append(child_of[cycle[-1]])
+            return cycle
+    return []
 
 
 def _names(scanner: Scanner, block: Block, variables: Mapping[str, Variable]) -> Iterator[str]:

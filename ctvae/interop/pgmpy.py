@@ -64,10 +64,14 @@ def from_pgmpy(model: Any) -> ModelParts:  # noqa: ANN401  # an untyped package,
         states that are ``0, 1, ...`` are plain codes without names.
 
     Raises:
+        CTVAEError: When this is no such network.
         FormatError: When a node has no table, or tables contradict each other.
         GraphError: When the edges form a cycle.
         MechanismError: When a table is no conditional law.
     """
+    if not hasattr(model, "get_cpds"):
+        msg = f"expected a pgmpy DiscreteBayesianNetwork, got {type(model).__name__}"
+        raise CTVAEError(msg)
     cpds = {node: _cpd(model, node) for node in model.nodes()}
     slots = [Slot(str(node), len(cpd.values), _names(node, cpd)) for node, cpd in cpds.items()]
     laws = {}
@@ -87,11 +91,7 @@ def from_pgmpy(model: Any) -> ModelParts:  # noqa: ANN401  # an untyped package,
 
 
 def _cpd(model: Any, node: Any) -> Any:  # noqa: ANN401
-    try:
-        cpd = model.get_cpds(node)
-    except AttributeError as error:
-        msg = f"expected a pgmpy DiscreteBayesianNetwork, got {type(model).__name__}"
-        raise CTVAEError(msg) from error
+    cpd = model.get_cpds(node)
     if cpd is None or not hasattr(cpd, "state_names"):
         msg = f"{node!r} has no TabularCPD, got {cpd!r}; add one with add_cpds, or fit the network"
         raise FormatError(msg)
