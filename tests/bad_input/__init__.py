@@ -1,0 +1,1 @@
+"""The cases of bad input, by what is asked of the models."""
