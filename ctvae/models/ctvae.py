@@ -69,6 +69,7 @@ class CTVAE:
                 "the actions count them)"
             )
             raise UnknownSlotError(msg)
+        self.states: Mapping[str, tuple[str, ...]] = {}
         self.autoencoder = SlotAutoencoder(
             config.channels,
             config.image_size,
@@ -91,13 +92,16 @@ class CTVAE:
 
     @property
     def slots(self) -> SlotSpace:
-        """The slots with their learned cardinalities.
+        """The slots with their learned cardinalities, and the names of codes that have them.
 
         Raises:
             CTVAEError: When the model is not fitted.
         """
         sizes = self.autoencoder.cardinalities
-        return SlotSpace(Slot(n, k) for n, k in zip(self.slot_names, sizes, strict=True))
+        return SlotSpace(
+            Slot(name, size, self.states.get(name, ()))
+            for name, size in zip(self.slot_names, sizes, strict=True)
+        )
 
     @property
     def device(self) -> torch.device:
@@ -177,15 +181,15 @@ class CTVAE:
 
     def edit(
         self,
-        interventions: Mapping[SlotKey, int | Tensor] | None = None,
+        interventions: Mapping[SlotKey, int | str | Tensor] | None = None,
         *,
         slot: SlotKey | None = None,
-        value: int | Tensor | None = None,
+        value: int | str | Tensor | None = None,
     ) -> Edit:
         """Sets slots of given images and holds all others.
 
         Args:
-            interventions: Slot to code; codes ``(batch,)`` differ per image.
+            interventions: Slot to code or its name; codes ``(batch,)`` differ per image.
             slot: One slot, instead of a mapping.
             value: Its code.
 
@@ -251,6 +255,9 @@ class CTVAE:
         """
         if scm.slots != self.slots:
             msg = f"the SCM is over {scm.slots!r}, this model has {self.slots!r}"
+            if scm.slots.names == self.slots.names:
+                here, there = [*self.slots], [*scm.slots]
+                msg = f"the SCM's slots are {there}, this model's {here}; use slots=model.slots"
             raise UnknownSlotError(msg)
         return self._copy(scm=scm.to(self.device))
 
@@ -265,6 +272,7 @@ class CTVAE:
         names: Sequence[str],
         slots: Sequence[int],
         codes: Sequence[Int[Tensor, " codes"]],
+        states: Mapping[str, tuple[str, ...]],
     ) -> CTVAE:
         """Renames slots and codes.
 
@@ -272,6 +280,7 @@ class CTVAE:
             names: The new names.
             slots: The old slot of every new slot.
             codes: For each new slot the old code of every new code.
+            states: New name to the names of its codes, where they have some.
 
         Returns:
             A new model that reads and draws the same pictures, without an SCM.
@@ -279,6 +288,7 @@ class CTVAE:
         transition = fitted(self.transition).permuted(slots, codes)
         return self._copy(
             slot_names=tuple(names),
+            states=dict(states),
             actions=transition.actions,
             autoencoder=self.autoencoder.permuted(slots, codes),
             transition=transition,
@@ -290,10 +300,12 @@ class CTVAE:
     ) -> Naming:
         """Gives slots and codes the names of factors and values, from a few labelled images.
 
+        Then ``do(slot="hair", value="red")`` means the same, whatever the seed of the training.
+
         Args:
             images: Labelled images, some of every value.
             factors: Their factors.
-            space: The factors' names.
+            space: The factors' names, with ``states`` the names of their values.
 
         Returns:
             The renamed model, and how many of the labelled images contradict the names.

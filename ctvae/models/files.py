@@ -55,6 +55,7 @@ def save_model(model: CTVAE, folder: str | Path) -> Path:
     config = {
         "model": settings,
         "slot_names": list(model.slot_names),
+        "states": {name: list(states) for name, states in model.states.items()},
         "cardinalities": list(coder.cardinalities),
         "actions": [action_to_dict(action) for action in model.actions],
         "declared_actions": [action_to_dict(action) for action in model.config.actions],
@@ -73,6 +74,7 @@ class SavedModel:
         folder: Where it was read.
         config: The model's settings.
         slot_names: Names of the slots.
+        states: Slot name to the names of its codes, where they have some.
         cardinalities: The number of codes of each slot.
         actions: The actions with their targets.
         spare_bank: The number of spare vectors kept.
@@ -83,6 +85,7 @@ class SavedModel:
     folder: Path
     config: CTVAEConfig
     slot_names: tuple[str, ...]
+    states: Mapping[str, tuple[str, ...]]
     cardinalities: tuple[int, ...]
     actions: tuple[Action, ...]
     spare_bank: int
@@ -112,7 +115,8 @@ class SavedModel:
         shape = (len(self.actions), len(sizes), max(sizes), max(sizes))
         kernels = take(self.tensors, "transition.kernels", shape, self.folder)
         model.transition = TransitionProgram(kernels, sizes, self.actions)
-        model.slot_names, model.actions, model.scm = self.slot_names, self.actions, self.scm
+        model.slot_names, model.states = self.slot_names, self.states
+        model.actions, model.scm = self.actions, self.scm
 
 
 def read_model(folder: str | Path) -> SavedModel:
@@ -134,6 +138,8 @@ def read_model(folder: str | Path) -> SavedModel:
             Path(folder),
             CTVAEConfig(actions=declared, **document["model"]),
             tuple(document["slot_names"]),
+            # Folders written before codes could have names have none.
+            {name: tuple(states) for name, states in document.get("states", {}).items()},
             tuple(int(k) for k in document["cardinalities"]),
             tuple(action_from_dict(fields) for fields in document["actions"]),
             int(document["spare_bank"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -36,14 +37,16 @@ def name_slots(
     """Renames slots and codes so that code v of slot ``hue`` is the value v of the factor hue.
 
     Slots are matched with factors by mutual information, codes with values by agreement, both one
-    to one. Where a slot has more codes than its factor has values, the codes left over come last;
-    where it has fewer, code v is *not* the value v for all v, and ``wrong_codes`` says how often.
+    to one. Where the values have names, the codes take them. Where a slot has more codes than its
+    factor has values, the codes left over come last and are named ``spare 0``, ``spare 1``, ...;
+    where it has fewer, code v is *not* the value v for all v, though the names stay right, and
+    ``wrong_codes`` says how often.
 
     Args:
         model: A fitted model.
         images: Labelled images, some of every value.
         factors: Their factors.
-        space: The factors' names.
+        space: The factors' names, and with ``states`` those of their values.
 
     Returns:
         The renamed model, and how many of the labelled images contradict the names.
@@ -63,14 +66,25 @@ def name_slots(
     left_over = [slot for slot in range(len(model.slots)) if slot not in slots]
     orders: list[Tensor] = []
     wrong: dict[str, float] = {}
+    states: dict[str, tuple[str, ...]] = {}
     for factor, slot in enumerate(slots):
         size, used = space[factor].cardinality, model.slots[slot].cardinality
         found = align_codes(truth[:, factor], codes[:, slot], size, used)
         last = torch.where(found.value_of_code < 0, size, found.value_of_code)
         orders.append(last.argsort(stable=True))
+        if space[factor].states:
+            values = last[orders[-1]].tolist()
+            states[space[factor].name] = _states(space[factor].states, values)
         # Judged after renaming: with fewer codes than values, code v cannot be the value v.
         renamed = orders[-1].argsort()[codes[:, slot]]
         wrong[space[factor].name] = float((renamed != truth[:, factor]).double().mean())
     names = [*space.names, *(model.slot_names[slot] for slot in left_over)]
     orders += [torch.arange(model.slots[slot].cardinality) for slot in left_over]
-    return Naming(model.renamed(names, [*slots, *left_over], orders), wrong)
+    states |= {slot.name: slot.states for slot in model.slots if slot.name in names[len(space) :]}
+    return Naming(model.renamed(names, [*slots, *left_over], orders, states), wrong)
+
+
+def _states(names: tuple[str, ...], values: Sequence[int]) -> tuple[str, ...]:
+    """Names codes after the values they stand for; values come first, in increasing order."""
+    known = [names[value] for value in values if value < len(names)]
+    return (*known, *(f"spare {k}" for k in range(len(values) - len(known))))

@@ -22,11 +22,12 @@ from ctvae.errors import (
     ShapeError,
     UnknownSlotError,
 )
-from ctvae.graph import InterventionalBDeu
+from ctvae.graph import CausalGraph, InterventionalBDeu
 from ctvae.mechanisms import Hard, SetAction, ShiftAction
 from ctvae.models import CTVAE, CTVAEConfig
 from ctvae.regimes import Regime
 from ctvae.scm import SCM
+from ctvae.slots import Slot, SlotSpace
 from tests.models.conftest import NAMES, SIZES, make_images, make_model
 
 
@@ -127,7 +128,7 @@ def test_chunks_change_nothing(
 
 
 def test_training_a_copy_leaves_the_original_alone(model: CTVAE, images: Tensor) -> None:
-    named = model.renamed(NAMES, range(4), [torch.arange(k) for k in SIZES])
+    named = model.renamed(NAMES, range(4), [torch.arange(k) for k in SIZES], {})
     before = model.encode(images)
     named.to("cpu").autoencoder.reader.encoder.out.weight.data.zero_()
     assert torch.equal(model.encode(images), before)
@@ -185,8 +186,6 @@ def test_names_change_no_picture_and_no_posterior(model: CTVAE, images: Tensor) 
     orders = [torch.randperm(k, generator=torch.Generator().manual_seed(k)) for k in SIZES]
     slots = [2, 0, 3, 1]
     labels = torch.stack([orders[s].to(codes.device)[codes[:, s]] for s in slots], 1)
-    from ctvae.slots import Slot, SlotSpace
-
     space = SlotSpace(Slot(f"factor {NAMES[s]}", SIZES[s]) for s in slots)
     named, wrong = model.name_slots(many, labels.cpu(), space)
     assert set(wrong.values()) == {0.0}
@@ -199,6 +198,52 @@ def test_names_change_no_picture_and_no_posterior(model: CTVAE, images: Tensor) 
     targets = [named.slots.names[a.target] for a in named.actions if a.target is not None]
     assert targets == [f"factor {NAMES[a.target]}" for a in model.actions if a.target is not None]
     assert named.scm is None
+
+
+def test_codes_take_the_names_of_values_and_keep_them(
+    model: CTVAE, images: Tensor, tmp_path: Path
+) -> None:
+    """One code of ``hue`` stands for no value of its own."""
+    many = make_images(400, seed=11).to(images.device)
+    codes = model.encode(many).cpu()
+    sizes, hue = model.slots.cardinalities, model.slots.index("hue")
+    labels = codes.clone()
+    labels[:, hue] = codes[:, hue] % (sizes[hue] - 1)
+    colours = ("red", "lime", "teal", "gold", "pink", "grey")[: sizes[hue] - 1]
+    space = SlotSpace(
+        Slot(n, k - (n == "hue"), colours if n == "hue" else ())
+        for n, k in zip(model.slots.names, sizes, strict=True)
+    )
+    named = model.name_slots(many, labels, space).model
+    assert named.slots["hue"].states == (*colours, "spare 0")
+    kept = CTVAE.load(named.save(tmp_path / "named"))
+    assert kept.slots == named.slots
+    edited = kept.edit(slot="hue", value="lime").generate(many[:4]).images
+    assert torch.equal(edited, named.edit({"hue": 1}).generate(many[:4]).images)
+    graph = CausalGraph.from_edges([], nodes=named.slots.names)
+    scm = SCM.fit(graph, named.samples(many, regime=Regime.OBSERVATIONAL))
+    world = named.with_scm(scm).do(slot="hue", value="lime")
+    assert bool((world.sample(5, seed=0).codes[:, hue] == 1).all())
+    plain = [Slot(slot.name, slot.cardinality) for slot in named.slots]
+    bare = SCM.fit(graph, named.encode(many), slots=plain)
+    with pytest.raises(UnknownSlotError, match=r"states=\('red', .*slots=model\.slots"):
+        named.with_scm(bare)
+
+
+def test_names_stay_right_where_a_slot_has_fewer_codes_than_its_factor_values(model: CTVAE) -> None:
+    many = make_images(400, seed=11)
+    codes = model.encode(many).cpu()
+    labels = codes.clone()
+    labels[:, 2] = codes[:, 2] + 1  # the value 0 is never seen
+    names = tuple("abcdefg")
+    space = SlotSpace(
+        Slot(s.name, 7, names) if column == 2 else s for column, s in enumerate(model.slots)
+    )
+    named = model.name_slots(many, labels, space).model
+    states = named.slots["hue"].states
+    assert [states[code] for code in named.encode(many)[:, 2].tolist()] == [
+        names[value] for value in labels[:, 2].tolist()
+    ]
 
 
 def test_wrong_labels_are_counted(model: CTVAE) -> None:
@@ -324,7 +369,7 @@ BAD: dict[str, tuple[Callable[[CTVAE, Path], object], type[Exception], str]] = {
     "encode before fit": (lambda m, p: _unfitted().encode(IMAGES), CTVAEError, "ct.fit"),
     "save before fit": (lambda m, p: _unfitted().save(p / "m"), CTVAEError, "ct.fit"),
     "do without an SCM": (
-        lambda m, p: m.renamed(NAMES, range(4), [torch.arange(k) for k in SIZES]).do({"x": 1}),
+        lambda m, p: m.renamed(NAMES, range(4), [torch.arange(k) for k in SIZES], {}).do({"x": 1}),
         CTVAEError,
         "no SCM",
     ),
