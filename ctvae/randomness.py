@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import TypeAlias
 
 import torch
 
-__all__ = ["Seed", "make_generator", "scoped_seed", "spawn"]
+from ctvae.errors import CTVAEError, ShapeError
+
+__all__ = ["Seed", "check_count", "make_generator", "scoped_seed", "spawn"]
 
 Seed: TypeAlias = int | torch.Generator | None
 
@@ -29,19 +32,55 @@ def make_generator(seed: Seed, device: torch.device | str = "cpu") -> torch.Gene
     Returns:
         A generator on ``device``; the global random state is untouched.
 
+    Raises:
+        CTVAEError: When the seed is none of these, or a generator on another kind of device.
+
     Example:
         >>> a, b = make_generator(0), make_generator(0)
         >>> bool((torch.rand(3, generator=a) == torch.rand(3, generator=b)).all())
         True
     """
     if isinstance(seed, torch.Generator):
+        if seed.device.type != torch.device(device).type:
+            msg = (
+                f"the generator given as seed= lives on {seed.device}, the numbers are drawn on "
+                f"{device}; write torch.Generator({str(device)!r}), or give an integer"
+            )
+            raise CTVAEError(msg)
         return seed
     generator = torch.Generator(device=device)
     if seed is None:
         generator.seed()
-    else:
-        generator.manual_seed(seed)
-    return generator
+        return generator
+    try:
+        return generator.manual_seed(seed)
+    except (TypeError, ValueError, RuntimeError) as error:
+        msg = f"seed= takes an integer of 64 bits, a torch.Generator or None, got {seed!r}"
+        raise CTVAEError(msg) from error
+
+
+def check_count(count: int, name: str, *, least: int = 0) -> int:
+    """Checks how many of something are asked for.
+
+    Args:
+        count: The number.
+        name: The argument's name, for the message.
+        least: The smallest number that makes sense.
+
+    Returns:
+        The number.
+
+    Raises:
+        ShapeError: When it is no integer, or too small.
+
+    Example:
+        >>> check_count(3, "num_samples")
+        3
+    """
+    if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
+        msg = f"{name}= takes an integer of at least {least}, got {count!r}"
+        raise ShapeError(msg)
+    return int(count)
 
 
 def spawn(seed: Seed, count: int) -> list[int]:

@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.errors import EvidenceError
+from ctvae.inference.batching import batch_length, impossible
 from ctvae.inference.contraction import BATCH, Cost, check_budget
 from ctvae.inference.sampling import draw_by_rows, draw_column
 from ctvae.mechanisms.program import Program
-from ctvae.randomness import Seed, make_generator
+from ctvae.randomness import Seed, check_count, make_generator
 
 __all__ = ["Explanation", "most_probable", "sample_given"]
 
@@ -74,18 +75,19 @@ def most_probable(
 
     Raises:
         EvidenceError: When the evidence has probability zero.
+        ShapeError: When evidence and worlds differ in their number of rows.
 
     Source: bucket elimination with maxima, Dechter (1999).
     Cost: exponential in the width of the elimination order; estimated first.
     """
-    batch = _batch(program, given)
+    batch = batch_length(program, given)
     columns = [c for c in range(len(program.slots)) if c not in program.forced]
     tables, logs = _read(program, columns, given)
     buckets, rest = _take_out(program, tables, _maximum, budget)
     best = logs + rest
-    if not bool((best > -torch.inf).all()):
-        msg = "the evidence has probability zero in this world: nothing explains it"
-        raise EvidenceError(msg)
+    possible = best > -torch.inf
+    if not bool(possible.all()):
+        raise EvidenceError(impossible(program, given, possible, batch))
     states = _known(program, given, batch)
     for bucket in reversed(buckets):
         rows = _look_up(program, bucket, states, batch)
@@ -121,17 +123,19 @@ def sample_given(
 
     Raises:
         EvidenceError: When the evidence has probability zero.
+        ShapeError: When evidence and worlds differ in their number of rows.
 
     Source: forward filtering, backward sampling on a bucket tree (Dechter 1999).
     Cost: exponential in the width of the elimination order; estimated first.
     """
-    batch = _batch(program, given)
+    num_samples = check_count(num_samples, "num_samples")
+    batch = batch_length(program, given)
     causes = program.ancestors(set(given)) - program.forced.keys()
     tables, logs = _read(program, sorted(causes), given)
     buckets, rest = _take_out(program, tables, _log_sum, budget)
-    if not bool((logs + rest > -torch.inf).all()):
-        msg = "the evidence has probability zero in this world: nothing to condition on"
-        raise EvidenceError(msg)
+    possible = logs + rest > -torch.inf
+    if not bool(possible.all()):
+        raise EvidenceError(impossible(program, given, possible, batch))
     rows = num_samples * (batch or 1)
     device, count = program.device, len(program.slots)
     noise = torch.rand(count, rows, generator=make_generator(seed, device), device=device)
@@ -148,11 +152,6 @@ def sample_given(
             states[column] = draw_column(program, column, states, noise[column], shape).long()
     codes = torch.stack([states[c] for c in range(count)], -1)
     return codes.reshape(*shape, count)
-
-
-def _batch(program: Program, given: Mapping[int, Tensor]) -> int | None:
-    sizes = [len(codes) for codes in given.values() if codes.ndim]
-    return sizes[0] if sizes else program.batch
 
 
 def _known(program: Program, given: Mapping[int, Tensor], batch: int | None) -> dict[int, Tensor]:

@@ -10,10 +10,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.counting import joint_index
-from ctvae.errors import EvidenceError, ShapeError
+from ctvae.errors import EvidenceError, StateSpaceError
+from ctvae.inference.batching import batch_length
+from ctvae.inference.contraction import DEFAULT_BUDGET
 from ctvae.inference.sampling import draw_column
 from ctvae.mechanisms.program import Program
-from ctvae.randomness import Seed, make_generator
+from ctvae.randomness import Seed, check_count, make_generator
 
 __all__ = ["Estimate", "estimate"]
 
@@ -63,19 +65,22 @@ def estimate(
     Raises:
         ShapeError: When there are too few draws, or batches differ in length.
         EvidenceError: When no draw agrees with the evidence.
+        StateSpaceError: When the answer has too many entries.
 
     Source: Fung and Chang (1990); the error is that of a ratio of means.
     Cost: O(num_samples * batch * ancestors); no table of the joint law is made.
     """
-    if num_samples < 2:
-        msg = f"an estimate needs at least 2 draws, got num_samples={num_samples}"
-        raise ShapeError(msg)
-    sizes = {len(codes) for codes in given.values() if codes.ndim}
-    sizes |= set() if program.batch is None else {program.batch}
-    if len(sizes) > 1:
-        msg = f"evidence and worlds must share one batch length, got {sorted(sizes)}"
-        raise ShapeError(msg)
-    batch = next(iter(sizes), 1)
+    num_samples = check_count(num_samples, "num_samples", least=2)
+    rows = batch_length(program, given)
+    batch = 1 if rows is None else rows
+    shape = [program.slots[column].cardinality for column in targets]
+    cells = _product(shape) * batch
+    if cells > DEFAULT_BUDGET:
+        msg = (
+            f"the answer itself has {cells:.3g} entries (budget {DEFAULT_BUDGET:.3g}); ask for "
+            "fewer slots at once, or count what you need in the rows of sample()"
+        )
+        raise StateSpaceError(msg, entries=cells)
     tile, device = (num_samples, batch), program.device
     relevant = program.ancestors({*targets, *given})
     columns = [column for column in program.order if column in relevant]
@@ -99,14 +104,13 @@ def estimate(
         )
         raise EvidenceError(msg)
     weights = (weights - weights.amax(0)).exp()
-    shape = [program.slots[column].cardinality for column in targets]
     drawn = joint_index(torch.stack([states[column] for column in targets], -1), shape)
     hits = torch.nn.functional.one_hot(drawn, _product(shape)).double().reshape(*tile, -1)
     total = weights.sum(0)
     value = torch.einsum("sb,sbk->bk", weights, hits) / total[:, None]
     spread = torch.einsum("sb,sbk->bk", weights**2, (hits - value) ** 2).sqrt() / total[:, None]
     effective = total**2 / (weights**2).sum(0)
-    if sizes:
+    if rows is not None:
         return Estimate(
             value.reshape(batch, *shape), spread.reshape(batch, *shape), num_samples, effective
         )

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.errors import EvidenceError, ShapeError
+from ctvae.inference.batching import batch_length, impossible
 from ctvae.inference.contraction import (
     DEFAULT_BUDGET,
     Cost,
@@ -91,7 +92,7 @@ def query(
     Source: variable elimination as einsum; path search by opt_einsum (Smith, Gray 2018).
     Cost: exponential in the width of the pruned graph; estimated before anything is computed.
     """
-    batch = _batch(program, given)
+    batch = batch_length(program, given)
     question = _prepare(program, targets, causes, given, batch)
     pieces = _pieces(question.cost, batch, budget)
     if pieces > 1:
@@ -118,7 +119,7 @@ def query(
         total = table.sum(tuple(range(-len(targets), 0)), keepdim=True)
         possible = (total > 0) & _ones_behind(evidence.possible(question), width)
         if not bool(possible.all()):
-            raise EvidenceError(_impossible(program, given, possible, batch))
+            raise EvidenceError(impossible(program, given, possible, batch))
         if not program.forced.keys() >= given.keys():
             table = table / total
     # A contraction of one table is a view of it: the model's own.
@@ -173,7 +174,7 @@ def log_evidence(
 
     Cost: as ``query``; every intermediate table is rescaled, so nothing underflows.
     """
-    batch = _batch(program, given)
+    batch = batch_length(program, given)
     question = _prepare(program, (), (), given, batch)
     pieces = _pieces(question.cost, batch, budget)
     if pieces > 1:
@@ -209,7 +210,7 @@ def cost(
     Returns:
         The largest table and the number of operations.
     """
-    return _prepare(program, targets, causes, given, _batch(program, given)).cost
+    return _prepare(program, targets, causes, given, batch_length(program, given)).cost
 
 
 class _Evidence(NamedTuple):
@@ -283,16 +284,6 @@ def _prepare(
     return prepare(structure_of(program), tuple(targets), tuple(causes), seen, batch)
 
 
-def _batch(program: Program, given: Mapping[int, Tensor]) -> int | None:
-    sizes = {len(codes) for codes in given.values() if codes.ndim}
-    if program.batch is not None:
-        sizes.add(program.batch)
-    if len(sizes) > 1:
-        msg = f"evidence and worlds must share one batch length, got {sorted(sizes)}"
-        raise ShapeError(msg)
-    return sizes.pop() if sizes else None
-
-
 def _pieces(needed: Cost, batch: int | None, budget: int) -> int:
     """Says into how many pieces a batch must be split to stay within the budget."""
     if batch is None or batch < 2 or needed.entries <= budget:
@@ -320,13 +311,3 @@ def _with_axes(
 
 def _ones_behind(rows: Tensor, count: int) -> Tensor:
     return rows.reshape(rows.shape + (1,) * count) if rows.ndim else rows
-
-
-def _impossible(
-    program: Program, given: Mapping[int, Tensor], possible: Tensor, batch: int | None
-) -> str:
-    names = ", ".join(program.slots.names[column] for column in given)
-    msg = f"the evidence on {names} has probability zero in this world: nothing to condition on"
-    if batch is not None:
-        msg += f" (first at row {int((~possible).nonzero()[0, 0])})"
-    return msg

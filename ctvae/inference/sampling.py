@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import ShapeError
 from ctvae.mechanisms.local_law import cumulative_cuts
 from ctvae.mechanisms.program import Program
-from ctvae.randomness import Seed, make_generator
+from ctvae.randomness import Seed, check_count, make_generator
 
 __all__ = ["draw_by_cuts", "draw_by_rows", "draw_column", "sample"]
 
@@ -37,13 +36,11 @@ def sample(program: Program, num_samples: int, *, seed: Seed = None) -> Int[Tens
         per row.
 
     Raises:
-        ShapeError: When the number of rows is negative.
+        ShapeError: When the number of rows is no integer or negative.
 
     Cost: O(rows * slots * codes) for few codes, O(rows * slots * log codes) for many.
     """
-    if num_samples < 0:
-        msg = f"the number of samples must not be negative, got {num_samples}"
-        raise ShapeError(msg)
+    num_samples = check_count(num_samples, "num_samples")
     batch = program.batch
     shape = (num_samples,) if batch is None else (num_samples, batch)
     rows = num_samples * (1 if batch is None else batch)

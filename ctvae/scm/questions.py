@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError, ShapeError
+from ctvae.errors import CTVAEError
 from ctvae.inference import derivatives, elimination, estimation, exact, sampling
 from ctvae.inference.contraction import Cost
 from ctvae.inference.elimination import Explanation
@@ -18,6 +17,7 @@ from ctvae.inference.variational import PyroModel, pyro_model
 from ctvae.mechanisms.interventions import Key
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed
+from ctvae.scm.asking import asked_columns, seen_codes, values_of
 from ctvae.slots import SlotKey, SlotSpace
 
 __all__ = ["Questions"]
@@ -274,6 +274,7 @@ class Questions(ABC):
             ``()`` or ``(batch,)``.
 
         Raises:
+            CTVAEError: When the function fails.
             ShapeError: When the function does not return one number per entry.
 
         Example:
@@ -285,14 +286,7 @@ class Questions(ABC):
         columns = self._asked(slots)
         law = self.query(slots, given, budget=budget)
         sizes = [self.slots[column].cardinality for column in columns]
-        axes = [torch.arange(size, device=law.device) for size in sizes]
-        values = torch.as_tensor(function(*torch.meshgrid(*axes, indexing="ij")))
-        if values.shape not in {torch.Size(()), torch.Size(sizes)}:
-            msg = (
-                f"the function must return one number per entry {sizes}, got {tuple(values.shape)}"
-            )
-            raise ShapeError(msg)
-        return (law * values.to(law)).sum(tuple(range(-len(sizes), 0)))
+        return (law * values_of(function, sizes, law)).sum(tuple(range(-len(sizes), 0)))
 
     def estimate(
         self,
@@ -384,20 +378,8 @@ class Questions(ABC):
         return self.slots.to_dict(codes)
 
     def _asked(self, slots: SlotKey | Sequence[SlotKey]) -> list[int]:
-        asked = [slots] if isinstance(slots, int | str) else list(slots)
-        columns = [self.slots.index(key) for key in asked]
-        if len(set(columns)) < len(columns) or not columns:
-            msg = f"a query names each slot once, got {asked}"
-            raise CTVAEError(msg)
-        return columns
+        return asked_columns(self.slots, slots)
 
     def _seen(self, given: Mapping[Key, int | str | Tensor] | None) -> dict[int, Tensor]:
         """Checks evidence and moves it to the model."""
-        seen = {
-            self.slots.index(key): self.slots.check_value(key, value).to(self.program.device)
-            for key, value in (given or {}).items()
-        }
-        if len(seen) < len(given or {}):
-            msg = f"given= names each slot once, by name or by index, got {list(given or {})}"
-            raise CTVAEError(msg)
-        return seen
+        return seen_codes(self.slots, given, self.program.device)

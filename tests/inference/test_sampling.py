@@ -132,5 +132,5 @@ def test_slots_that_do_does_not_reach_are_equal_at_equal_seeds():
 def test_no_rows_is_a_table_of_no_rows_and_fewer_are_refused():
     scm = SCMS["chain"]()
     assert scm.sample(0, seed=0).shape == (0, 3)
-    with pytest.raises(ShapeError, match="must not be negative, got -1"):
+    with pytest.raises(ShapeError, match="at least 0, got -1"):
         scm.sample(-1)
