@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import MechanismError, StateSpaceError
+from ctvae.errors import CodeError, MechanismError, ShapeError, StateSpaceError
 from ctvae.slots import SlotSpace
 
-__all__ = ["TABLE_BUDGET", "Mechanism", "check_mechanisms", "tabulate"]
+__all__ = ["TABLE_BUDGET", "Mechanism", "check_mechanisms", "check_parents", "tabulate"]
 
 TABLE_BUDGET = 2**26
 """The largest table that a mechanism writes unasked, in entries (512 MiB as float64)."""
@@ -104,6 +104,43 @@ def tabulate(
     return table.reshape(*sizes, codes)
 
 
+def check_parents(
+    parents: Int[Tensor, "*batch parents"], cardinalities: Sequence[int]
+) -> Int[Tensor, "*batch parents"]:
+    """Checks rows of parents' codes, which would else be read as rows of a table that are not.
+
+    Args:
+        parents: The parents' codes.
+        cardinalities: The number of codes of each parent.
+
+    Returns:
+        The same codes.
+
+    Raises:
+        ShapeError: When the last axis is not one column per parent.
+        CodeError: When a code is no integer of its parent's codebook.
+
+    Cost: one pass over the codes.
+    """
+    sizes = tuple(cardinalities)
+    if not isinstance(parents, Tensor) or not parents.ndim or parents.shape[-1] != len(sizes):
+        got = tuple(parents.shape) if isinstance(parents, Tensor) else repr(parents)
+        msg = f"parents must be (*batch, {len(sizes)}), got {got}"
+        raise ShapeError(msg)
+    if parents.dtype == torch.bool or parents.is_floating_point() or parents.is_complex():
+        msg = f"parents' codes must be integers, got dtype {parents.dtype}; a slot is finite"
+        raise CodeError(msg)
+    outside = (parents < 0) | (parents >= torch.tensor(sizes, device=parents.device))
+    if bool(outside.any()):
+        column = int(outside.reshape(-1, len(sizes)).any(0).nonzero()[0])
+        bad = int(parents[..., column][outside[..., column]].reshape(-1)[0])
+        msg = (
+            f"value {bad} is outside the codebook of parent {column} (codes 0..{sizes[column] - 1})"
+        )
+        raise CodeError(msg)
+    return parents
+
+
 def check_mechanisms(
     slots: SlotSpace,
     parents_of: Callable[[str], tuple[str, ...]],
@@ -123,6 +160,9 @@ def check_mechanisms(
         MechanismError: When a law is missing, belongs to no slot, has other cardinalities, or is
             not on the device of the others.
     """
+    if not isinstance(mechanisms, Mapping):
+        msg = f"mechanisms are a mapping of slot names to laws, got {mechanisms!r}"
+        raise MechanismError(msg)
     unknown = sorted(set(mechanisms) - set(slots.names))
     if unknown:
         msg = f"mechanisms for {unknown}, which are no slots ({', '.join(slots.names)})"
@@ -134,6 +174,12 @@ def check_mechanisms(
             msg = f"slot {slot.name!r} has no mechanism (given: {given})"
             raise MechanismError(msg)
         law, parents = mechanisms[slot.name], parents_of(slot.name)
+        if not isinstance(law, Mechanism):
+            msg = (
+                f"the mechanism of slot {slot.name!r} is a {type(law).__name__}; write "
+                "ct.TableMechanism(probabilities), or another law"
+            )
+            raise MechanismError(msg)
         sizes = tuple(slots[parent].cardinality for parent in parents)
         if (tuple(law.parent_cardinalities), law.cardinality) != (sizes, slot.cardinality):
             msg = (

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.counting import joint_index
-from ctvae.errors import MechanismError, ShapeError, StateSpaceError
-from ctvae.mechanisms.base import TABLE_BUDGET
+from ctvae.errors import MechanismError, StateSpaceError
+from ctvae.mechanisms.base import TABLE_BUDGET, check_parents
 
 __all__ = ["FunctionMechanism"]
 
@@ -56,8 +56,12 @@ class FunctionMechanism:
         parent_cardinalities: Sequence[int] = (),
     ) -> None:
         sizes = tuple(parent_cardinalities)
-        if min((cardinality, *sizes)) < 1:
-            msg = f"a function needs cardinalities of at least 1, got {cardinality} and {sizes}"
+        every = (cardinality, *sizes)
+        if any(isinstance(k, bool) or not isinstance(k, int) or k < 1 for k in every):
+            msg = (
+                "a function needs integer cardinalities of at least 1, got "
+                f"{cardinality!r} and {sizes}"
+            )
             raise MechanismError(msg)
         self._parents, self._size = sizes, cardinality
         self._function: Callable[..., Tensor] | None = None
@@ -128,13 +132,11 @@ class FunctionMechanism:
 
         Raises:
             ShapeError: When the last axis is not one column per parent.
+            CodeError: When a code is no integer of its parent's codebook.
             MechanismError: When a function that was not tabulated fails, or gives anything but
                 codes of the slot.
         """
-        count = len(self._parents)
-        if not parents.ndim or parents.shape[-1] != count:
-            msg = f"parents must be (*batch, {count}), got {tuple(parents.shape)}"
-            raise ShapeError(msg)
+        parents = check_parents(parents, self._parents)
         if self._codes is None:
             assert self._function is not None, "a law has a table or a function"
             return _evaluate(self._function, parents.long().unbind(-1), self._size, "rows")

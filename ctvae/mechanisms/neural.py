@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, nll_loss
 
-from ctvae.errors import FormatError, MechanismError, ShapeError
-from ctvae.mechanisms.base import TABLE_BUDGET, tabulate
+from ctvae.errors import FormatError, MechanismError
+from ctvae.mechanisms.base import TABLE_BUDGET, check_parents, tabulate
 from ctvae.mechanisms.neural_training import FitSettings, TrainingRecord, train
 from ctvae.persistence import take
 from ctvae.randomness import Seed, scoped_seed, spawn
@@ -270,12 +270,9 @@ class NeuralMechanism:
 
         Raises:
             ShapeError: When the last axis is not one column per parent.
+            CodeError: When a code is no integer of its parent's codebook.
         """
-        count = len(self.parent_cardinalities)
-        if not parents.ndim or parents.shape[-1] != count:
-            msg = f"parents must be (*batch, {count}), got {tuple(parents.shape)}"
-            raise ShapeError(msg)
-        return log_softmax(self._network(parents), -1)
+        return log_softmax(self._network(check_parents(parents, self.parent_cardinalities)), -1)
 
     def to(self, device: torch.device | str) -> NeuralMechanism:
         """Copies the law.

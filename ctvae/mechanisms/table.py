@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ctvae.counting import contingency_table, joint_index
-from ctvae.errors import MechanismError, RegimeError
+from ctvae.errors import MechanismError, RegimeError, StateSpaceError
+from ctvae.mechanisms.base import TABLE_BUDGET, check_parents
 from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
 from ctvae.slots import Slot, SlotSpace
@@ -91,8 +93,8 @@ class TableMechanism:
             >>> TableMechanism.from_counts(torch.tensor([3.0, 1.0]), pseudocount=1.0).table()
             tensor([0.6667, 0.3333], dtype=torch.float64)
         """
-        if not pseudocount > 0:
-            msg = f"pseudocount must be positive, got {pseudocount}; unseen rows need one"
+        if not isinstance(pseudocount, int | float) or not 0 < pseudocount < math.inf:
+            msg = f"pseudocount must be positive, got {pseudocount!r}; unseen rows need one"
             raise MechanismError(msg)
         smoothed = _as_floats(counts, "counts").double() + pseudocount
         return cls(smoothed / smoothed.sum(-1, keepdim=True))
@@ -121,6 +123,8 @@ class TableMechanism:
 
         Raises:
             MechanismError: When codes and parents do not have one row for each other.
+            CodeError: When a code is no integer of its codebook.
+            StateSpaceError: When the table would be too large.
 
         Example:
             >>> codes, parents = torch.tensor([0, 1, 1]), torch.tensor([[0], [1], [1]])
@@ -130,15 +134,19 @@ class TableMechanism:
 
         Cost: one pass over the rows.
         """
-        if codes.ndim != 1 or parents.ndim != 2 or len(codes) != len(parents):
+        both = [one.shape if isinstance(one, Tensor) else None for one in (codes, parents)]
+        if [len(shape or ()) for shape in both] != [1, 2] or len(codes) != len(parents):
+            got = [type(codes).__name__, type(parents).__name__]
+            got = [str(tuple(s)) if s is not None else t for s, t in zip(both, got, strict=True)]
             msg = (
-                "a fit takes codes (rows,) and parents (rows, parents), got "
-                f"{tuple(codes.shape)} and {tuple(parents.shape)}"
+                "a fit takes tensors of codes (rows,) and parents (rows, parents), got "
+                f"{' and '.join(got)}"
             )
             raise MechanismError(msg)
         slots = [Slot(f"parent {k}", size) for k, size in enumerate(parent_cardinalities)]
         space = SlotSpace([*slots, Slot("child", cardinality)])
-        rows = space.check_codes(torch.cat([parents.long(), codes[:, None].long()], 1))
+        _check_size(space.cardinalities)
+        rows = space.check_codes(torch.cat([parents, codes[:, None]], 1))
         counts = contingency_table(rows, space.cardinalities)
         return cls.from_counts(counts, pseudocount=pseudocount)
 
@@ -164,14 +172,17 @@ class TableMechanism:
 
         Raises:
             MechanismError: When a cardinality is below one or the concentration not positive.
+            StateSpaceError: When the table would be too large.
         """
         shape = (*parent_cardinalities, cardinality)
-        if min(shape) < 1 or not concentration > 0:
+        whole = all(isinstance(size, int) and size >= 1 for size in shape)
+        if not whole or not 0 < concentration < math.inf:
             msg = (
-                "a random table needs cardinalities of at least 1 and a positive concentration, "
-                f"got {shape} and {concentration}"
+                "a random table needs cardinalities that are integers of at least 1 and a finite "
+                f"positive concentration, got {shape} and {concentration}"
             )
             raise MechanismError(msg)
+        _check_size(shape)
         draws = np.random.default_rng(spawn(seed, 1)[0]).gamma(concentration, size=shape)
         probs = torch.from_numpy(draws).clamp(min=torch.finfo(torch.float64).tiny)
         return cls(probs / probs.sum(-1, keepdim=True))
@@ -207,7 +218,12 @@ class TableMechanism:
 
         Returns:
             Nats.
+
+        Raises:
+            ShapeError: When the last axis is not one column per parent.
+            CodeError: When a code is no integer of its parent's codebook.
         """
+        parents = check_parents(parents, self.parent_cardinalities)
         index = joint_index(parents, self.parent_cardinalities)
         return self._table.reshape(-1, self.cardinality)[index].log()
 
@@ -308,6 +324,17 @@ def random_tables(
     }
 
 
+def _check_size(shape: Sequence[int]) -> None:
+    entries = math.prod(shape)
+    if entries > TABLE_BUDGET:
+        msg = (
+            f"a table of {shape[-1]} codes given {len(shape) - 1} parents has {entries:.3g} "
+            f"entries (budget {TABLE_BUDGET:.3g}); give the slot fewer parents, or a "
+            "NeuralMechanism, which grows with the sum of their codes"
+        )
+        raise StateSpaceError(msg, entries=entries)
+
+
 def _as_floats(values: object, what: str) -> Tensor:
     """Reads numbers that are finite and not negative as a float tensor with a last axis."""
     try:
@@ -322,8 +349,16 @@ def _as_floats(values: object, what: str) -> Tensor:
             f"{given.dtype} {tuple(given.shape)}"
         )
         raise MechanismError(msg)
-    if not bool(torch.isfinite(given).all()) or bool((given < 0).any()):
-        msg = f"{what} must hold finite numbers that are not negative"
+    if given.is_meta:
+        msg = f"{what} must hold numbers; a tensor on the device meta has a shape and no numbers"
+        raise MechanismError(msg)
+    wrong = ~torch.isfinite(given) | (given < 0)
+    if bool(wrong.any()):
+        place = wrong.nonzero()[0].tolist()
+        msg = (
+            f"{what} must hold finite numbers that are not negative, got "
+            f"{float(given[tuple(place)]):.3g} at {place}"
+        )
         raise MechanismError(msg)
     if given.dtype in {torch.float32, torch.float64}:
         return given.detach()
