@@ -61,6 +61,9 @@ class Slot:
         if self.cardinality < 1:
             msg = f"slot {self.name!r}: cardinality must be at least 1, got {self.cardinality}"
             raise CodeError(msg)
+        if not isinstance(self.states, Iterable):
+            msg = f"slot {self.name!r}: states must be texts, one per code, got {self.states!r}"
+            raise CodeError(msg)
         object.__setattr__(self, "states", tuple(self.states))
         named = len(set(self.states)) == len(self.states) == self.cardinality
         if self.states and not (named and all(isinstance(s, str) and s for s in self.states)):
@@ -93,6 +96,9 @@ class SlotSpace(Sequence[Slot]):
     __slots__ = ("_position", "_slots")
 
     def __init__(self, slots: Iterable[Slot]) -> None:
+        if not isinstance(slots, Iterable):
+            msg = f"slots must be a list of Slot objects, got {slots!r}; write [ct.Slot('hue', 8)]"
+            raise CodeError(msg)
         self._slots = tuple(slots)
         self._position: dict[str, int] = {}
         for column, slot in enumerate(self._slots):
@@ -213,6 +219,9 @@ class SlotSpace(Sequence[Slot]):
                 f"got {_describe(value)}; a slot is finite"
             )
             raise CodeError(msg)
+        if tensor.is_meta:
+            msg = f"codes of slot {slot.name!r} are on the device meta, which holds no codes"
+            raise CodeError(msg)
         if tensor.ndim > 1:
             msg = f"values of slot {slot.name!r} must be () or (batch,), got {tuple(tensor.shape)}"
             raise ShapeError(msg)
@@ -253,6 +262,9 @@ class SlotSpace(Sequence[Slot]):
             raise ShapeError(msg)
         if codes.dtype == torch.bool or codes.is_floating_point() or codes.is_complex():
             msg = f"codes must be integers, got dtype {codes.dtype}; a slot is finite"
+            raise CodeError(msg)
+        if codes.is_meta:
+            msg = "the codes are on the device meta, which holds no codes"
             raise CodeError(msg)
         codes = codes.long()
         sizes = torch.tensor(self.cardinalities, device=codes.device)
