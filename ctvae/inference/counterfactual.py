@@ -15,9 +15,9 @@ from ctvae.inference.sampling import draw_by_cuts, draw_by_rows, draw_column
 from ctvae.mechanisms.couplings import Coupling
 from ctvae.mechanisms.local_law import LocalLaw, cumulative_cuts
 from ctvae.mechanisms.program import Program
-from ctvae.randomness import Seed, make_generator, spawn
+from ctvae.randomness import Seed, check_count, make_generator, spawn
 
-__all__ = ["counterfactual", "counterfactual_of_some"]
+__all__ = ["check_units", "counterfactual", "counterfactual_of_some"]
 
 KERNEL_BUDGET = 2**24
 """Entries of the kernels made at once."""
@@ -71,6 +71,8 @@ def counterfactual(
         if program.batch not in {None, rows}:
             msg = f"there are {program.batch} worlds, one per unit; got {rows} units"
             raise ShapeError(msg)
+    check_units(factual, observed)
+    num_samples = check_count(num_samples, "num_samples")
     changed = {c for c, law in enumerate(world.laws) if law is not factual.laws[c]}
     reached = world.descendants(changed)
     seen = dict(enumerate(observed.unbind(-1)))
@@ -98,11 +100,7 @@ def counterfactual(
             natural = before.natural_code(facts[column], noise[2 * place + 1])
         elif not bool(before.is_possible(natural).all()):
             row = int((~before.is_possible(natural)).nonzero()[0]) % rows
-            msg = (
-                f"unit {row} has a code of slot {factual.slots.names[column]!r} that has "
-                "probability zero given its parents in the world where it was seen"
-            )
-            raise EvidenceError(msg)
+            raise EvidenceError(_cannot_be(factual, column, row))
         draws = _draw(before, after, natural, couplings[column], noise[2 * place])
         if isinstance(own_noise, Tensor):
             fresh = draw_by_rows(after.natural_probs(), noise[2 * place]).long()
@@ -164,6 +162,49 @@ def counterfactual_of_some(
         seed=for_worlds,
     ).reshape(whole.shape)
     return draws[0] if units.ndim == 2 else draws
+
+
+def check_units(factual: Program, observed: Int[Tensor, "batch slots"]) -> None:
+    """Refuses units that cannot be in the world in which they were seen.
+
+    Shifted slots and laws that have no table are checked where a counterfactual reads them.
+
+    Args:
+        factual: The world.
+        observed: The units' codes.
+
+    Raises:
+        EvidenceError: When a unit contradicts a forced value or has a code of probability zero.
+
+    Cost: a comparison for each forced slot, a look-up for each table that has zeros.
+    """
+    columns = dict(enumerate(observed.unbind(-1)))
+    for column, law in enumerate(factual.laws):
+        own = columns[column]
+        if law.forced is not None:
+            able = own == law.forced
+        elif law.response is None and law.is_small and not law.is_positive:
+            index = factual.row_index(column, columns, law.regime)
+            row = torch.zeros_like(own) if index is None else index.long()
+            able = law.log_rows[row, own] > -torch.inf
+        else:
+            continue
+        if not bool(able.all()):
+            raise EvidenceError(_cannot_be(factual, column, int((~able).nonzero()[0])))
+
+
+def _cannot_be(factual: Program, column: int, row: int) -> str:
+    name, law = factual.slots.names[column], factual.laws[column]
+    if law.forced is not None:
+        code = int(law.forced[row] if law.forced.ndim else law.forced)
+        return (
+            f"unit {row} has another code of slot {name!r} than {code}, which it was set to in "
+            "the world where it was seen; ask the natural model about natural units"
+        )
+    return (
+        f"unit {row} has a code of slot {name!r} that has probability zero given its parents in "
+        "the world where it was seen"
+    )
 
 
 class _Rows:

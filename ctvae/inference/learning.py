@@ -63,6 +63,9 @@ def fit_laws(
     Raises:
         MechanismError: When entries are missing, or a slot was set in every row.
     """
+    if not callable(getattr(learner, "fit", None)):
+        msg = f"mechanism= takes a kind of law such as ct.NeuralMechanism, got {learner!r}"
+        raise MechanismError(msg)
     check_independent(rows)
     if rows.observed is not None and not bool(rows.observed.all()):
         msg = (

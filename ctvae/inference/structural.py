@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.errors import EvidenceError, ShapeError
+from ctvae.inference.counterfactual import check_units
 from ctvae.inference.variational import PyroModel, plate_size
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, make_generator
@@ -112,9 +113,13 @@ def abduct_noise(
     Source: Maddison, Tarlow and Minka (2014), top-down sampling; Oberst and Sontag (2019).
     Cost: O(rows * codes) for each slot.
     """
+    if observed.ndim != 2:
+        msg = f"units are rows of codes (batch, slots), got {tuple(observed.shape)}"
+        raise ShapeError(msg)
     if program.batch not in {None, len(observed)}:
         msg = f"there are {program.batch} worlds, one per unit; got {len(observed)} units"
         raise ShapeError(msg)
+    check_units(program, observed)
     generator = make_generator(seed, observed.device)
     columns = dict(enumerate(observed.unbind(-1)))
     shape = (len(observed),)

@@ -61,7 +61,7 @@ def merge_interventions(
             raise InterventionError(msg)
         seen.add(column)
         law = what if isinstance(what, Intervention) else Hard(what)
-        if isinstance(law, PerRow) and None in law.choices and name in earlier:
+        if isinstance(law, PerRow) and name in earlier:
             law = _keep_earlier(name, law, earlier[name])
         merged[name] = law.checked(slots, column, parents[column])
     worlds = {name: law.num_worlds for name, law in merged.items() if law.num_worlds is not None}
@@ -99,6 +99,8 @@ def _asked(
 
 def _keep_earlier(name: str, law: PerRow, earlier: Intervention) -> PerRow:
     """Rows that are not done again keep what was done to them."""
+    if not isinstance(law.choices, Sequence) or None not in law.choices:
+        return law
     if earlier.num_worlds is not None:
         msg = (
             f"slot {name!r} was done per row before, and this do() leaves some rows out; give "

@@ -59,6 +59,9 @@ class PerRow:
             InterventionError: When a choice is no intervention of one world, or a row picks none.
         """
         name = slots.names[column]
+        if not isinstance(self.choices, Sequence) or isinstance(self.choices, str):
+            msg = f"slot {name!r}: choices are a list of interventions, got {self.choices!r}"
+            raise InterventionError(msg)
         choices: list[Intervention | None] = []
         for choice in self.choices:
             given = Hard(choice) if isinstance(choice, int | str | Tensor) else choice
@@ -70,8 +73,11 @@ class PerRow:
                 raise InterventionError(msg)
             choices.append(None if given is None else given.checked(slots, column, parents))
         index = self.index
-        if not isinstance(index, Tensor) or index.ndim != 1 or index.is_floating_point():
+        if not isinstance(index, Tensor) or index.ndim != 1:
             msg = f"slot {name!r}: index= takes integers (batch,), got {index!r}"
+            raise InterventionError(msg)
+        if index.dtype == torch.bool or index.is_floating_point() or index.is_complex():
+            msg = f"slot {name!r}: index= takes integers (batch,), got dtype {index.dtype}"
             raise InterventionError(msg)
         index = index.long().clone()
         if not len(index) or not choices or not bool(((index >= 0) & (index < len(choices))).all()):
@@ -180,6 +186,9 @@ def join_rows(
                 raise InterventionError(msg)
             if isinstance(what, Tensor):
                 msg = f"row {number}, slot {name!r}: one code or intervention, got a tensor"
+                raise InterventionError(msg)
+            if not isinstance(what, int | str | Intervention):
+                msg = f"row {number}, slot {name!r}: one code or intervention, got {what!r}"
                 raise InterventionError(msg)
             index[number] = known.setdefault(what, len(known))
     return {

@@ -373,6 +373,9 @@ class SCM(Units, Exchange):
 
 
 def _check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
+    if not isinstance(graph, CausalGraph):
+        msg = f"an SCM needs a CausalGraph, got {graph!r}; ct.CausalGraph.from_edges(...) makes one"
+        raise GraphError(msg)
     if graph.kind is not GraphKind.DAG:
         way_out = "one member of the class is graph.consistent_extension()"
         if graph.kind is GraphKind.ADMG:

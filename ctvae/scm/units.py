@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError
+from ctvae.errors import CTVAEError, ShapeError
 from ctvae.inference.counterfactual import counterfactual, counterfactual_of_some
 from ctvae.inference.coupling_fit import CouplingFit
 from ctvae.inference.pairs import fit_couplings
@@ -189,11 +189,12 @@ class Units(Questions):
 
         Source: Pearl (2009), chapter 9; Tian and Pearl (2000).
         """
-        if len(cause) != 1 or len(effect) != 1:
+        both = (cause, effect)
+        if not all(isinstance(one, Mapping) and len(one) == 1 for one in both):
             msg = f"one cause and one effect, as {{'x': 1}} and {{'y': 1}}; got {cause}, {effect}"
             raise CTVAEError(msg)
         ((x, x_code),), ((y, y_code),) = self._codes(cause), self._codes(effect)
-        other = int(self.slots.check_value(x, instead))
+        other = self._code(x, instead)
         strata = [self.slots.index(key) for key in covariates]
         late = self.program.descendants({x}) & set(strata)
         if other == x_code or x == y or y in strata or late:
@@ -296,8 +297,11 @@ class Units(Questions):
         """One coupling per slot."""
         if coupling is None or isinstance(coupling, Mapping):
             chosen = dict(coupling or {})
-            for name in chosen:
+            for name, link in chosen.items():
                 self.slots.index(name)
+                if not isinstance(link, Coupling):
+                    msg = f"coupling= of slot {name!r}: Gumbel(), Monotone() or such, got {link!r}"
+                    raise CTVAEError(msg)
             return tuple(chosen.get(name, Gumbel()) for name in self.slots.names)
         if not isinstance(coupling, Coupling):
             msg = f"coupling= takes Gumbel(), Monotone(), Maximal() or a mapping, got {coupling!r}"
@@ -305,7 +309,11 @@ class Units(Questions):
         return (coupling,) * len(self.slots)
 
     def _codes(self, codes: Mapping[Key, int | str]) -> list[tuple[int, int]]:
-        return [
-            (self.slots.index(key), int(self.slots.check_value(key, code)))
-            for key, code in codes.items()
-        ]
+        return [(self.slots.index(key), self._code(key, code)) for key, code in codes.items()]
+
+    def _code(self, key: SlotKey, code: int | str) -> int:
+        checked = self.slots.check_value(key, code)
+        if checked.ndim:
+            msg = f"one code of slot {self.slots[key].name!r}, got {len(checked)}; ask row by row"
+            raise ShapeError(msg)
+        return int(checked)
