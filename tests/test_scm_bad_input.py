@@ -8,9 +8,11 @@ import pytest
 
 from tests.bad_input.interventions import INTERVENTIONS
 from tests.bad_input.models import MODELS
+from tests.bad_input.questions import QUESTIONS
 from tests.bad_input.subjects import Case, make_subjects, snapshot
+from tests.bad_input.units import FITS, UNITS
 
-BAD = MODELS | INTERVENTIONS
+BAD = MODELS | INTERVENTIONS | QUESTIONS | UNITS | FITS
 
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
