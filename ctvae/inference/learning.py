@@ -1,4 +1,4 @@
-"""Laws of all slots learned from complete rows, by any kind of mechanism that can be fitted."""
+"""Laws of all slots learned from rows, by any kind of mechanism that can be fitted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Protocol
 from jaxtyping import Int
 from torch import Tensor
 
-from ctvae.errors import MechanismError
+from ctvae.errors import MechanismError, StateSpaceError
+from ctvae.inference.svi import Amortised, Enumerated, fit_svi
 from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.neural import NeuralMechanism
 from ctvae.mechanisms.table import check_independent
 from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
@@ -47,9 +49,11 @@ class Learner(Protocol):
 def fit_laws(
     rows: Samples, parents: Mapping[str, Sequence[int]], learner: Learner, *, seed: Seed = None
 ) -> dict[str, Mechanism]:
-    """Learns the law of every slot from complete rows.
+    """Learns the law of every slot from rows.
 
-    A row in which a slot was set by ``do`` is left out for that slot, and for no other.
+    A row in which a slot was set by ``do`` is left out for that slot, and for no other. Where
+    entries are missing, networks are trained together by ``fit_svi``: missing entries are summed
+    out exactly where a table of the default budget holds them, and proposed by a guide otherwise.
 
     Args:
         rows: Rows of codes with their regime.
@@ -61,27 +65,26 @@ def fit_laws(
         Slot name to law.
 
     Raises:
-        MechanismError: When entries are missing, or a slot was set in every row.
+        MechanismError: When a slot was set in every row, or entries are missing and the kind is
+            not ``NeuralMechanism``.
     """
     if not callable(getattr(learner, "fit", None)):
         msg = f"mechanism= takes a kind of law such as ct.NeuralMechanism, got {learner!r}"
         raise MechanismError(msg)
     check_independent(rows)
-    if rows.observed is not None and not bool(rows.observed.all()):
-        msg = (
-            "this kind of mechanism is fitted to complete rows, and some entries are missing; "
-            "tables take them (mechanism=TableMechanism), or keep the rows that are complete"
-        )
-        raise MechanismError(msg)
-    sizes = rows.slots.cardinalities
-    laws = {}
-    for (name, causes), child in zip(parents.items(), spawn(seed, len(parents)), strict=True):
-        column = rows.slots.index(name)
-        natural = rows.codes if rows.targets is None else rows.codes[~rows.targets[:, column]]
-        if not len(natural):
+    seeds = spawn(seed, len(parents))
+    for name in parents:
+        if rows.targets is not None and bool(rows.targets[:, rows.slots.index(name)].all()):
             msg = f"slot {name!r} was set in every row: nothing tells its own law; fit tables, or"
             msg += " add rows in which it was not set"
             raise MechanismError(msg)
+    if rows.observed is not None and not bool(rows.observed.all()):
+        return _fit_incomplete(rows, parents, learner, seeds)
+    sizes = rows.slots.cardinalities
+    laws = {}
+    for (name, causes), child in zip(parents.items(), seeds, strict=True):
+        column = rows.slots.index(name)
+        natural = rows.codes if rows.targets is None else rows.codes[~rows.targets[:, column]]
         laws[name] = learner.fit(
             natural[:, column],
             natural[:, list(causes)],
@@ -90,3 +93,29 @@ def fit_laws(
             seed=child,
         )
     return laws
+
+
+def _fit_incomplete(
+    rows: Samples, parents: Mapping[str, Sequence[int]], learner: Learner, seeds: Sequence[Seed]
+) -> dict[str, Mechanism]:
+    if learner is not NeuralMechanism:
+        msg = (
+            "this kind of mechanism is fitted to complete rows, and some entries are missing; "
+            "TableMechanism and NeuralMechanism take them, or keep the rows that are complete"
+        )
+        raise MechanismError(msg)
+    if not len(rows):
+        msg = "networks are learned from rows, got none"
+        raise MechanismError(msg)
+    sizes = rows.slots.cardinalities
+    networks = {
+        name: NeuralMechanism(
+            sizes[rows.slots.index(name)], [sizes[cause] for cause in causes], seed=child
+        )
+        for (name, causes), child in zip(parents.items(), seeds, strict=True)
+    }
+    shared = seeds[0]
+    try:
+        return fit_svi(networks, rows, parents, posterior=Enumerated(), seed=shared).mechanisms
+    except StateSpaceError:
+        return fit_svi(networks, rows, parents, posterior=Amortised(), seed=shared).mechanisms
