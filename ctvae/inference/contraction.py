@@ -14,13 +14,25 @@ from torch import Tensor
 
 from ctvae.errors import StateSpaceError
 
-__all__ = ["BATCH", "DEFAULT_BUDGET", "Cost", "Plan", "check_budget", "contract", "plan"]
+__all__ = [
+    "BATCH",
+    "DEFAULT_BUDGET",
+    "Contracted",
+    "Cost",
+    "Plan",
+    "check_budget",
+    "contract",
+    "plan",
+]
 
 DEFAULT_BUDGET = 2**26
 """The largest intermediate table that an exact answer may need, in entries (512 MiB in float64)."""
 
 BATCH = -1
 """The axis of worlds and evidence rows, beside the slots' columns."""
+
+READ_AT_ONCE = 4096
+"""Tables of up to so many entries wait for one pass that finds their smallest."""
 
 Axes = tuple[int, ...]
 
@@ -51,6 +63,21 @@ class Plan(NamedTuple):
     steps: tuple[tuple[tuple[int, ...], str | None], ...]
     batched: tuple[bool, ...]
     cost: Cost
+
+
+class Contracted(NamedTuple):
+    """A sum of products.
+
+    Attributes:
+        table: The result.
+        scale: The logarithm by which it is too small, ``()`` or ``(batch,)``.
+        least: The smallest entry but zero of all rescaled tables, the largest of each being one.
+            Where its square is no normal number of the dtype, entries may have been lost.
+    """
+
+    table: Float[Tensor, "*output"]
+    scale: Float[Tensor, "*batch"]
+    least: Float[Tensor, ""]
 
 
 @lru_cache(maxsize=4096)
@@ -89,14 +116,13 @@ def plan(axes: tuple[Axes, ...], output: Axes, shapes: tuple[tuple[int, ...], ..
     return Plan(tuple(steps), tuple(batched), Cost(largest, float(info.opt_cost)))
 
 
-def contract(
-    steps: Plan, operands: Sequence[Tensor], *, rescale: bool
-) -> tuple[Float[Tensor, "*output"], Float[Tensor, "*batch"]]:
+def contract(steps: Plan, operands: Sequence[Tensor], *, rescale: bool) -> Contracted:
     r"""Multiplies and sums tables as planned.
 
     With ``rescale`` every intermediate table is divided by its largest entry, row by row, and the
-    logarithm of the divisor is kept: products over hundreds of slots neither underflow nor lose
-    digits. The divisors are constants to autograd, so that derivatives stay exact.
+    logarithm of the divisor is kept: products over hundreds of slots do not underflow. Single
+    entries still may, beside others that are larger by more than the numbers' range; ``least``
+    tells. The divisors are constants to autograd, so that derivatives stay exact.
 
     Args:
         steps: The plan.
@@ -104,13 +130,14 @@ def contract(
         rescale: Whether to divide.
 
     Returns:
-        The result, and the logarithm by which it is too small: ``()`` or ``(batch,)``.
+        The result and what was divided out.
 
     Raises:
         StateSpaceError: One step would join more slots than torch has axes.
     """
     tables = list(operands)
     scale = torch.zeros((), dtype=tables[0].dtype, device=tables[0].device)
+    kept: list[Tensor] = []
     for (group, equation), has_rows in zip(steps.steps, steps.batched, strict=True):
         if equation is None:
             msg = "one step would join more slots than torch has axes (52)"
@@ -119,8 +146,12 @@ def contract(
         if rescale:
             result, step = _divide(result, has_rows=has_rows)
             scale = scale + step
+            small = result.numel() <= READ_AT_ONCE
+            flat = result.detach().reshape(-1)
+            kept.append(flat if small else _least(flat))
         tables.append(result)
-    return tables[0], scale
+    least = _least(torch.cat([tables[0].new_ones(1), *kept])).squeeze(0)
+    return Contracted(tables[0], scale, least)
 
 
 def check_budget(cost: Cost, budget: int, *, batched: bool) -> None:
@@ -152,6 +183,11 @@ def _divide(table: Tensor, *, has_rows: bool) -> tuple[Tensor, Tensor]:
     largest = torch.where(largest > 0, largest, 1)
     divisor = largest.reshape(-1, *(1,) * (table.ndim - 1)) if has_rows else largest
     return table / divisor, largest.log()
+
+
+def _least(entries: Tensor) -> Float[Tensor, " 1"]:
+    """The smallest entry but zero."""
+    return torch.where(entries > 0, entries, 1).amin(0, keepdim=True)
 
 
 def _letters(terms: Sequence[Axes], result: Axes) -> str | None:

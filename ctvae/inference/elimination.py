@@ -16,7 +16,7 @@ from ctvae.inference.sampling import draw_by_rows, draw_column
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, check_count, make_generator
 
-__all__ = ["Explanation", "most_probable", "sample_given"]
+__all__ = ["Explanation", "most_probable", "sample_given", "sum_out"]
 
 
 class Explanation(NamedTuple):
@@ -98,6 +98,27 @@ def most_probable(
     return Explanation(codes, best.expand(batch).clone())
 
 
+def sum_out(
+    program: Program, given: Mapping[int, Int[Tensor, "*batch"]], *, budget: int
+) -> Float[Tensor, "*batch"]:
+    r"""Gives :math:`\log P(\text{given})` by sums of logarithms, which lose nothing.
+
+    Args:
+        program: The world.
+        given: Column to observed codes, ``()`` or ``(batch,)``.
+        budget: The largest table allowed, in entries.
+
+    Returns:
+        Nats, ``(1,)`` or ``(batch,)``, float64; differentiable in the tables.
+
+    Cost: exponential in the width of the elimination order; estimated first.
+    """
+    causes = program.ancestors(set(given)) - program.forced.keys()
+    tables, logs = _read(program, sorted(causes), given, torch.float64)
+    _, rest = _take_out(program, tables, _log_sum, budget)
+    return logs + rest
+
+
 def sample_given(
     program: Program,
     given: Mapping[int, Int[Tensor, "*batch"]],
@@ -160,11 +181,15 @@ def _known(program: Program, given: Mapping[int, Tensor], batch: int | None) -> 
 
 
 def _read(
-    program: Program, columns: Sequence[int], given: Mapping[int, Tensor]
+    program: Program,
+    columns: Sequence[int],
+    given: Mapping[int, Tensor],
+    dtype: torch.dtype | None = None,
 ) -> tuple[list[Table], Tensor]:
     """Reads logarithms of the tables at what is known; those read entirely are summed up."""
     fixed = {**given, **program.forced}
-    logs = torch.zeros((1,), dtype=program.dtype, device=program.device)
+    dtype = program.dtype if dtype is None else dtype
+    logs = torch.zeros((1,), dtype=dtype, device=program.device)
     tables = []
     for column in set(given) & program.forced.keys():
         agrees = (given[column] == program.forced[column]).reshape(-1)
@@ -175,7 +200,9 @@ def _read(
         scope = (*regime, *law.parents, column)
         known = [k for k, member in enumerate(scope) if member == BATCH or member in fixed]
         free = [k for k in range(len(scope)) if k not in known]
-        table = law.table.to(program.dtype).log()
+        probs = law.table.to(dtype)
+        # The derivative at a zero is left out, where log() would have an infinite one.
+        table = torch.where(probs > 0, probs, 1).log().masked_fill(probs <= 0, -torch.inf)
         codes = [law.regime if scope[k] == BATCH else fixed[scope[k]] for k in known]
         values = table.permute(*known, *free)[tuple(codes)] if known else table
         values = values if values.ndim > len(free) else values[None]
@@ -197,7 +224,8 @@ def _take_out(
     order, largest = _order([table.axes for table in tables], sizes)
     rows = max((len(table.values) for table in tables), default=1)
     check_budget(Cost(largest * rows, float(largest * rows)), budget, batched=rows > 1)
-    rest = torch.zeros((1,), dtype=program.dtype, device=program.device)
+    dtype = tables[0].values.dtype if tables else program.dtype
+    rest = torch.zeros((1,), dtype=dtype, device=program.device)
     buckets: list[Bucket] = []
     for column in order:
         mine = [table for table in tables if column in table.axes]
@@ -271,4 +299,9 @@ def _maximum(logs: Tensor) -> Tensor:
 
 
 def _log_sum(logs: Tensor) -> Tensor:
-    return logs.logsumexp(-1)
+    """As ``logsumexp``, with finite derivatives where all is ``-inf``."""
+    top = logs.detach().amax(-1, keepdim=True)
+    top = torch.where(top > -torch.inf, top, 0)
+    total = (logs - top).exp().sum(-1)
+    some = torch.where(total > 0, total, 1).log() + top.squeeze(-1)
+    return some.masked_fill(total <= 0, -torch.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ from ctvae.inference.contraction import (
     check_budget,
     contract,
 )
+from ctvae.inference.elimination import sum_out
 from ctvae.inference.structure import Factor, Part, Question, prepare, structure_of
+from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.program import Program
 
 __all__ = ["DEFAULT_BUDGET", "cost", "joint", "log_evidence", "log_prob", "query"]
@@ -110,7 +113,10 @@ def query(
         return torch.cat(answers)
     check_budget(question.cost, budget, batched=batch is not None)
     evidence = _Evidence(program, given, batch)
-    table, _ = evidence.evaluate(question.main, rescale=bool(given.keys() - program.forced.keys()))
+    rescale = bool(given.keys() - program.forced.keys())
+    table, _, safe = evidence.evaluate(question.main, rescale=rescale)
+    if not (safe and evidence.loose_are_safe(question)):
+        return _query_in_logs(program, targets, causes, given, batch, budget)
     width = len(targets) + len(causes)
     table = _with_axes(program, table, question, (*causes, *targets), width)
     if batch is not None and table.ndim == width:
@@ -124,6 +130,38 @@ def query(
             table = table / total
     # A contraction of one table is a view of it: the model's own.
     return table.clone(memory_format=torch.contiguous_format)
+
+
+def _query_in_logs(
+    program: Program,
+    targets: Sequence[int],
+    causes: Sequence[int],
+    given: Mapping[int, Tensor],
+    batch: int | None,
+    budget: int,
+) -> Tensor:
+    """The same answer where entries of a contraction would be lost: from the logs of every row."""
+    axes = (*causes, *targets)
+    sizes = [program.slots[column].cardinality for column in axes]
+    grid = torch.cartesian_prod(*(torch.arange(k, device=program.device) for k in sizes))
+    grid, rows = grid.reshape(-1, len(sizes)), 1 if batch is None else batch
+    index = torch.arange(rows, device=program.device).repeat_interleave(len(grid))
+    codes = dict(zip(axes, grid.repeat(rows, 1).unbind(-1), strict=True))
+    seen = {c: one[index] if one.ndim else one for c, one in given.items()}
+    asked = {column: codes[column] for column in targets}
+    laws = list(program.rows(index).laws)
+    for column in causes:
+        laws[column] = LocalLaw((), laws[column].mechanism, forced=codes[column], own_noise=False)
+    logs = sum_out(Program.pack(program.slots, laws), {**seen, **asked}, budget=budget)
+    logs = logs.expand(len(index))
+    for column in asked.keys() & seen.keys():
+        logs = logs.masked_fill(asked[column] != seen[column], -torch.inf)
+    logs = logs.reshape(rows, math.prod(sizes[: len(causes)]), -1)
+    possible = (logs.amax(-1) > -torch.inf).all(-1)
+    if not bool(possible.all()):
+        raise EvidenceError(impossible(program, given, possible[:, None], batch))
+    answer = logs.softmax(-1).to(program.dtype)
+    return answer.reshape(*sizes) if batch is None else answer.reshape(rows, *sizes)
 
 
 def joint(
@@ -147,11 +185,11 @@ def joint(
     question = _prepare(program, targets, (), given, None)
     check_budget(question.cost, budget, batched=False)
     evidence = _Evidence(program, given, None)
-    table, scale = evidence.evaluate(question.main, rescale=bool(given))
+    table, scale, _ = evidence.evaluate(question.main, rescale=bool(given))
     table = _with_axes(program, table, question, tuple(targets), len(targets))
     table = table * evidence.constants(question).prod(0)
     for part in question.loose:
-        value, step = evidence.evaluate(part, rescale=True)
+        value, step, _ = evidence.evaluate(part, rescale=True)
         table, scale = table * value, scale + step
     return table, scale
 
@@ -172,7 +210,8 @@ def log_evidence(
     Returns:
         Nats, ``()`` or ``(batch,)``; ``-inf`` for impossible evidence, zero for none.
 
-    Cost: as ``query``; every intermediate table is rescaled, so nothing underflows.
+    Cost: as ``query``; every intermediate table is rescaled, and where even so an entry would be
+        lost beside larger ones, slots are summed out one by one in logarithms instead.
     """
     batch = batch_length(program, given)
     question = _prepare(program, (), (), given, batch)
@@ -187,7 +226,10 @@ def log_evidence(
     evidence = _Evidence(program, given, batch)
     total = evidence.constants(question).log().sum(0)
     for part in (question.main, *question.loose):
-        value, scale = evidence.evaluate(part, rescale=True)
+        value, scale, safe = evidence.evaluate(part, rescale=True)
+        if not safe:
+            logs = sum_out(program, given, budget=budget).to(program.dtype)
+            return logs[0] if batch is None else logs.expand(batch).clone()
         total = total + value.log() + scale
     return total if batch is None or total.ndim else total.expand(batch).clone()
 
@@ -220,19 +262,24 @@ class _Evidence(NamedTuple):
     given: Mapping[int, Tensor]
     batch: int | None
 
-    def evaluate(self, part: Part, *, rescale: bool) -> tuple[Tensor, Tensor]:
-        """Contracts one part; ones where it is empty."""
+    def evaluate(self, part: Part, *, rescale: bool) -> tuple[Tensor, Tensor, bool]:
+        """Contracts one part, ones where it is empty; and whether no entry was lost."""
         program = self.program
         one = torch.ones((), dtype=program.dtype, device=program.device)
         if part.plan is None:
-            return one, one.log()
+            return one, one.log(), True
         operands = [self.read(factor) for factor in part.factors]
         for column, _ in part.indicators:
             size = program.slots[column].cardinality
             code = program.forced.get(column, self.given.get(column))
             assert code is not None
             operands.append(torch.nn.functional.one_hot(code, size).to(program.dtype))
-        return contract(part.plan, operands, rescale=rescale)
+        table, scale, least = contract(part.plan, operands, rescale=rescale)
+        if not rescale:
+            return table, scale, True
+        laws = (program.laws[factor.column] for factor in part.factors)
+        smallest = min(float(least), min((law.least for law in laws), default=1.0))
+        return table, scale, smallest**2 >= torch.finfo(program.dtype).tiny
 
     def read(self, factor: Factor) -> Tensor:
         """Reads one table; rows come first where there are any."""
@@ -263,13 +310,23 @@ class _Evidence(NamedTuple):
             return torch.ones((1,), dtype=program.dtype, device=program.device)
         return torch.stack(torch.broadcast_tensors(*found))
 
+    def loose_are_safe(self, question: Question) -> bool:
+        """Says whether no entry is lost in what the evidence cuts off and that may be zero."""
+        return all(self.evaluate(part, rescale=True)[2] for part in self._uncertain(question))
+
+    def _uncertain(self, question: Question) -> list[Part]:
+        laws = self.program.laws
+        return [
+            part
+            for part in question.loose
+            if not all(laws[factor.column].is_positive for factor in part.factors)
+        ]
+
     def possible(self, question: Question) -> Tensor:
         """Says whether what the evidence cuts off can be, per row."""
         able = (self.constants(question) > 0).all(0)
-        for part in question.loose:
-            if not all(self.program.laws[f.column].is_positive for f in part.factors):
-                value, _ = self.evaluate(part, rescale=True)
-                able = able & (value > 0)
+        for part in self._uncertain(question):
+            able = able & (self.evaluate(part, rescale=True)[0] > 0)
         return able
 
 

@@ -86,6 +86,12 @@ class LocalLaw:
         return cumulative_cuts(_rows(self.table))
 
     @cached_property
+    def least(self) -> float:
+        """The smallest probability of the table but zero."""
+        table = self.table.detach()
+        return float(torch.where(table > 0, table, 1).amin())
+
+    @cached_property
     def is_positive(self) -> bool:
         """Whether no code has probability zero anywhere, so that no evidence is impossible."""
         return bool((self.table > 0).all())
