@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.inference.derivatives import expected_counts
 from ctvae.mechanisms import TableMechanism
 from ctvae.scm import SCM
 from ctvae.slots import Slot
@@ -140,3 +141,70 @@ class TestFourHundredSlots:
             torch.testing.assert_close(
                 answer.cpu().double(), expected, rtol=RELATIVE[dtype], atol=ABSOLUTE[dtype]
             )
+
+    def test_draws_given_the_evidence_keep_it_and_follow_the_posterior(
+        self, shape, dtype, rare, device
+    ):
+        """The shares of codes, 5.5 standard errors: by Bernstein, false alarms below 1e-6 each."""
+        tree = shape(dtype, rare=rare)
+        seen = evidence(tree, rare=rare)
+        names, draws = tree.scm.slots.names, 2000
+        given = {names[k]: code for k, code in seen.items()}
+        rows = tree.scm.to(device).sample(draws, given=given, seed=0).cpu()
+        for k, code in seen.items():
+            assert bool((rows[:, k] == code).all())
+        hidden = next(k for k in range(NUM_SLOTS) if k not in seen)
+        expected = recursion(tree, seen)[1][hidden]
+        shares = torch.bincount(rows[:, hidden], minlength=len(expected)).double() / draws
+        spread = 5.5 * (expected * (1 - expected) / draws).sqrt() + 12 / draws
+        assert bool(((shares - expected).abs() < spread).all())
+
+    def test_gradients_are_finite_and_count_one_code_for_each_slot(
+        self, shape, dtype, rare, device
+    ):
+        """Of each slot exactly one cell of its table is taken, whatever is not known."""
+        tree = shape(dtype, rare=rare)
+        scm = tree.scm.to(device)
+        seen = evidence(tree, rare=rare)
+        given = {k: torch.tensor([code], device=device) for k, code in seen.items()}
+        counts, logs = expected_counts(scm.program, given, torch.ones(1, device=device))
+        assert bool(torch.isfinite(logs).all())
+        for count in counts:
+            assert bool(torch.isfinite(count).all())
+            assert float(count.sum()) == pytest.approx(1, abs=ABSOLUTE[dtype])
+
+
+@kinds
+@pytest.mark.parametrize("shape", ["star", "hidden Markov"])
+@pytest.mark.parametrize(("first", "second"), [(40, 40), (40, 39), (5, 6)], ids=str)
+def test_evidence_that_contradicts_itself_by_a_thousand_orders(shape, dtype, first, second, device):
+    """Some leaves exclude one code of their causes but for 1e-30, as many others the other code."""
+    leaves = first + second
+    law = TableMechanism(torch.tensor([[1, RARE], [RARE, 1]], dtype=dtype))
+    start = TableMechanism(torch.tensor([0.25, 0.75], dtype=dtype))
+    names = [f"x{k}" for k in range(leaves)]
+    if shape == "star":
+        causes, edges = ["c0"], [("c0", name) for name in names]
+    else:  # hidden slots that hardly ever change
+        causes = [f"c{k}" for k in range(leaves)]
+        edges = [*itertools.pairwise(causes), *zip(causes, names, strict=True)]
+    graph = CausalGraph.from_edges(edges, nodes=[*causes, *names])
+    laws = dict.fromkeys([*causes, *names], law) | {"c0": start}
+    scm = SCM(graph, [Slot(name, 2) for name in graph.nodes], laws)
+    order = {name: k for k, name in enumerate(graph.nodes)}
+    into = {b: order[a] for a, b in edges}
+    tree = Tree(scm, [into.get(name) for name in graph.nodes], [order[name] for name in names])
+    seen = {order[name]: int(k >= first) for k, name in enumerate(names)}
+    given = {graph.nodes[k]: code for k, code in seen.items()}
+    total, posterior = recursion(tree, seen)
+    scm = scm.to(device)
+    got = scm.log_evidence(given).cpu().double()
+    torch.testing.assert_close(got, total, rtol=RELATIVE[dtype], atol=1e-6)
+    changes = scm.effect("c0", of=names[0], given={n: given[n] for n in names[1:]})
+    without = tree._replace(leaves=tree.leaves[1:])
+    rest = {k: code for k, code in seen.items() if k != order[names[0]]}
+    expected = recursion(without, rest)[1][0].expand(2, 2)
+    torch.testing.assert_close(changes.cpu().double(), expected, rtol=0, atol=1e-3)
+    for name in (causes[0], causes[-1]):
+        answer = scm.query(name, given).cpu().double()
+        torch.testing.assert_close(answer, posterior[order[name]], rtol=0, atol=1e-3)
