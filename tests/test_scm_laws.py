@@ -198,3 +198,13 @@ def test_answers_in_any_world_given_any_batch_equal_enumeration(scm: SCM, data: 
     answer = world.query(asked, given)
     for row in range(2):
         close(answer[row] if seen else answer, condition(rows[row], columns))
+
+
+def test_no_evidence_rows_have_no_answers():
+    """A batch of no rows is a batch: every question keeps its shape."""
+    scm, none = base(), {"b": torch.zeros(0, dtype=torch.long)}
+    assert scm.query("a", none).shape == (0, 2)
+    assert scm.log_evidence(none).shape == (0,)
+    assert scm.most_probable(none).codes.shape == (0, 6)
+    assert scm.sample(3, given=none, seed=0).shape == (3, 0, 6)
+    assert scm.counterfactual(torch.zeros(0, 6, dtype=torch.long), do={"b": 1}).shape == (0, 1, 6)

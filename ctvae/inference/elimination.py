@@ -157,10 +157,10 @@ def sample_given(
     possible = logs + rest > -torch.inf
     if not bool(possible.all()):
         raise EvidenceError(impossible(program, given, possible, batch))
-    rows = num_samples * (batch or 1)
+    rows = num_samples * (1 if batch is None else batch)
     device, count = program.device, len(program.slots)
     noise = torch.rand(count, rows, generator=make_generator(seed, device), device=device)
-    tile = (num_samples, batch or 1)
+    tile = (num_samples, 1 if batch is None else batch)
     known = _known(program, given, batch)
     states = {c: codes.expand(tile).reshape(-1) for c, codes in known.items()}
     for bucket in reversed(buckets):
@@ -177,7 +177,7 @@ def sample_given(
 
 def _known(program: Program, given: Mapping[int, Tensor], batch: int | None) -> dict[int, Tensor]:
     fixed = {**given, **program.forced}
-    return {column: codes.expand(batch or 1) for column, codes in fixed.items()}
+    return {column: codes.expand(1 if batch is None else batch) for column, codes in fixed.items()}
 
 
 def _read(
@@ -286,7 +286,7 @@ def _look_up(
     program: Program, bucket: Bucket, states: Mapping[int, Tensor], rows: int | None
 ) -> Float[Tensor, "rows codes"]:
     """Reads a bucket at the codes of the slots put back before; units run fastest."""
-    count = rows or 1
+    count = 1 if rows is None else rows
     held = len(bucket.table)
     index = torch.arange(count, device=program.device) % held
     for other in bucket.others:
