@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from ctvae.errors import GraphError, MechanismError, ShapeError
 from ctvae.inference.contraction import DEFAULT_BUDGET
+from ctvae.inference.guides import Proposals
 from ctvae.inference.svi_bounds import (
     Batch,
     Family,
-    Proposals,
     importance_loss,
     log_evidence_loss,
     refuse_large,

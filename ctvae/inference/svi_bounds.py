@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from ctvae.errors import StateSpaceError
 from ctvae.inference.contraction import BATCH, plan
+from ctvae.inference.guides import Proposals
+from ctvae.inference.variational import stack_parents
 from ctvae.mechanisms.base import Mechanism
 from ctvae.slots import SlotSpace
 
-__all__ = ["Batch", "Family", "Proposals", "importance_loss", "log_evidence_loss", "refuse_large"]
+__all__ = ["Batch", "Family", "importance_loss", "log_evidence_loss", "refuse_large"]
 
 MAX_ENUMERATED = 20
 """Slots that Pyro can enumerate: each takes a tensor dimension, of which CUDA has 25."""
@@ -39,9 +41,7 @@ class Family(NamedTuple):
 
     def logits(self, values: Mapping[int, Tensor], dtype: torch.dtype) -> Tensor:
         """Evaluates the law at its parents' codes, which broadcast: enumerated ones have axes."""
-        given = [values[parent] for parent in self.parents]
-        nothing = torch.empty(0, dtype=torch.long, device=self.law.device)
-        rows = torch.stack(torch.broadcast_tensors(*given), -1) if given else nothing
+        rows = stack_parents([values[parent] for parent in self.parents], self.law.device)
         return self.law.log_probs(rows).to(dtype)
 
 
@@ -171,59 +171,6 @@ class _Traces:
 
     log_joint: Float[Tensor, "particles rows"]
     log_proposal: Float[Tensor, "particles rows"]
-
-
-class Proposals(nn.Module):
-    r"""The guide: proposes codes for missing entries, slot by slot, parents before children.
-
-    .. math:: q(x_k \mid \ldots) \propto P(x_k \mid x_{pa(k)}) \exp \lambda_k(x_k)
-
-    The law itself says what the parents make likely; the network, shared by all rows and slots,
-    learns :math:`\lambda`, what the entries that are there, and those filled in before, say about
-    the slot. It starts at zero, where the proposals are ancestral draws, and can come to the exact
-    posterior of every pattern of missing entries.
-
-    Args:
-        slots: The columns.
-        width: The units of each hidden layer.
-        embedding_dim: The numbers that stand for a code, or for a missing entry.
-    """
-
-    offsets: Tensor
-    absent: Tensor
-
-    def __init__(self, slots: SlotSpace, width: int, embedding_dim: int) -> None:
-        super().__init__()
-        sizes = torch.tensor(slots.cardinalities)
-        offsets = torch.cat([sizes.new_zeros(1), (sizes + 1).cumsum(0)])
-        self.register_buffer("offsets", offsets[:-1], persistent=False)
-        self.register_buffer("absent", sizes, persistent=False)
-        self.embedding = nn.Embedding(int(offsets[-1]), embedding_dim)
-        self.trunk = nn.Sequential(
-            nn.Linear(len(slots) * embedding_dim, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-        )
-        self.heads = nn.ModuleList(nn.Linear(width, size) for size in slots.cardinalities)
-        for head in self.heads:
-            assert isinstance(head, nn.Linear)
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
-
-    def forward(
-        self, filled: Int[Tensor, "*batch slots"], column: int
-    ) -> Float[Tensor, "*batch codes"]:
-        """Reads the message to one slot.
-
-        Args:
-            filled: Codes; ``absent`` where neither observed nor filled in.
-            column: The slot.
-
-        Returns:
-            One number per code, nats.
-        """
-        return self.heads[column](self.trunk(self.embedding(filled + self.offsets).flatten(-2)))
 
 
 def importance_loss(

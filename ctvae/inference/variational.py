@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from ctvae.errors import ShapeError
 from ctvae.mechanisms.program import Program
 
-__all__ = ["PyroModel", "plate_size", "pyro_model"]
+__all__ = ["PyroModel", "plate_size", "pyro_model", "stack_parents"]
 
 PyroModel: TypeAlias = Callable[[], dict[str, Tensor]]
 
@@ -43,7 +45,6 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
     def model() -> dict[str, Tensor]:
         import pyro
         import pyro.distributions as dist
-        from pyro.ops.indexing import Vindex
 
         names, values = program.slots.names, dict[int, Tensor]()
         with pyro.plate("rows", rows):
@@ -59,13 +60,29 @@ def pyro_model(program: Program, num_rows: int | None = None) -> PyroModel:
                 law = program.laws[column]
                 regime = () if law.regime is None else (law.regime,)
                 parents = (*regime, *(values[parent] for parent in program.parents[column]))
+                logits = law.reported_log_probs(stack_parents(parents, program.device))
                 # One precision, as in a query; probs= would make the impossible merely unlikely.
-                table = law.table.to(program.dtype).log()
-                logits = Vindex(table)[(*parents, slice(None))] if parents else table
-                values[column] = pyro.sample(name, dist.Categorical(logits=logits))
+                values[column] = pyro.sample(
+                    name, dist.Categorical(logits=logits.to(program.dtype))
+                )
         return {names[column]: values[column] for column in range(len(names))}
 
     return model
+
+
+def stack_parents(codes: Sequence[Tensor], device: torch.device) -> Int[Tensor, "*batch parents"]:
+    """Puts the codes of parents side by side.
+
+    Args:
+        codes: Of each parent; enumerated ones have axes of their own, and broadcast.
+        device: Where to, where there is no parent.
+
+    Returns:
+        What ``Mechanism.log_probs`` reads.
+    """
+    if not codes:
+        return torch.empty(0, dtype=torch.long, device=device)
+    return torch.stack(torch.broadcast_tensors(*codes), -1)
 
 
 def plate_size(program: Program, num_rows: int | None) -> int:

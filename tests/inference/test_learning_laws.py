@@ -58,19 +58,24 @@ def test_a_law_without_a_table_is_sampled_scored_and_asked_of_units(device):
     assert torch.equal(moved[:, -1], (rows[:, -1] + 1) % 5)
 
 
-def test_missing_entries_and_slots_always_set_are_refused_for_networks():
+class Uniform:
+    """A kind of law of one's own, which learns nothing."""
+
+    @staticmethod
+    def fit(codes, parents, *, cardinality, parent_cardinalities, seed=None):
+        sizes = (*parent_cardinalities, cardinality)
+        return ct.TableMechanism(torch.full(sizes, 1 / cardinality))
+
+
+def test_gaps_are_for_tables_and_networks_and_slots_always_set_for_tables():
     truth = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
     rows = truth.sample(20, seed=0)
     observed = torch.ones_like(rows, dtype=torch.bool)
+    own = SCM.fit(truth.graph, rows, slots=truth.slots, observed=observed, mechanism=Uniform)
+    assert own.query("b").tolist() == [0.5, 0.5]
     observed[0, 0] = False
     with pytest.raises(MechanismError, match="complete rows"):
-        SCM.fit(
-            truth.graph,
-            rows,
-            slots=truth.slots,
-            observed=observed,
-            mechanism=ct.NeuralMechanism,
-        )
+        SCM.fit(truth.graph, rows, slots=truth.slots, observed=observed, mechanism=Uniform)
     targets = torch.zeros_like(rows, dtype=torch.bool)
     targets[:, 1] = True
     samples = ct.Samples(rows, truth.slots, ct.Regime.INTERVENTIONAL, targets)
