@@ -77,7 +77,7 @@ def learn_tables(
 
     Source: Dempster, Laird and Rubin (1977); Lauritzen (1995) for graphical models.
     Cost: a step is one contraction and one derivative for each pattern of missing entries; rows
-        that are equal are counted once.
+    that are equal are counted once.
     """
     check_independent(rows)
     observed = rows.observed

@@ -195,7 +195,7 @@ class Questions(ABC):
 
         Source: Darwiche (2003), derivatives of the network polynomial.
         Cost: one contraction and as many derivatives as the slot asked for has codes, whatever
-            the number of slots; on 37 slots about a fifth of one ``effect`` per slot.
+        the number of slots; on 37 slots about a fifth of one ``effect`` per slot.
         """
         tables = derivatives.single_effects(
             self.program, self.slots.index(slot), self._seen(given), budget=budget
