@@ -254,6 +254,12 @@ def test_do_takes_hard_in_both_forms():
     assert "do(b=<2 rows>, d=1)" in repr(scm.do({"d": 1, "b": torch.tensor([0, 1])}))
 
 
+def test_a_notebook_shows_the_world_and_its_graph():
+    scm = SCM.from_edges([("a<b", "c")], cardinality={"a<b": 2, "c": 2}, seed=0)
+    shown = scm.do({"c": 1})._repr_html_()
+    assert shown.startswith("<p>SCM(SlotSpace(a&lt;b:2, c:2), 1 edge, do(c=1))</p><svg")
+
+
 class TestCounting:
     graph = CausalGraph.from_edges([("a", "b")], nodes=["b", "a"])
     slots = (Slot("a", 2), Slot("b", 3))

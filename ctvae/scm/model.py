@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,8 +12,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError, FormatError, GraphError
-from ctvae.graph.causal_graph import CausalGraph, GraphKind
+from ctvae.errors import CTVAEError, FormatError
+from ctvae.graph.causal_graph import CausalGraph
 from ctvae.inference.em import learn_tables
 from ctvae.inference.learning import Learner, fit_laws
 from ctvae.mechanisms.base import Mechanism, check_mechanisms
@@ -27,6 +28,7 @@ from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 from ctvae.scm.exchange import Exchange
+from ctvae.scm.graphs import check_graph, parent_columns
 from ctvae.scm.splitting import split_graph, split_laws, split_slots
 from ctvae.scm.units import CouplingChoice, Units
 from ctvae.slots import Slot, SlotKey, SlotSpace
@@ -77,11 +79,11 @@ class SCM(Units, Exchange):
         mechanisms: Mapping[str, Mechanism],
     ) -> None:
         self.slots = slots if isinstance(slots, SlotSpace) else SlotSpace(slots)
-        self.graph = _check_graph(graph, self.slots)
+        self.graph = check_graph(graph, self.slots)
         laws = check_mechanisms(self.slots, self.graph.parents, mechanisms)
         self.mechanisms: Mapping[str, Mechanism] = MappingProxyType(laws)
         self.interventions: Mapping[str, Intervention] = MappingProxyType({})
-        parents = _parent_columns(self.graph, self.slots)
+        parents = parent_columns(self.graph, self.slots)
         self._laws = tuple(LocalLaw(parents[name], law) for name, law in laws.items())
         self._rewritten: dict[str, LocalLaw] = {}
 
@@ -89,6 +91,9 @@ class SCM(Units, Exchange):
         done = ", ".join(f"{name}={law}" for name, law in self.interventions.items())
         edges = f"{self.graph.num_edges} edge{'s' if self.graph.num_edges != 1 else ''}"
         return f"SCM({self.slots!r}, {edges}{f', do({done})' if done else ''})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.graph._repr_html_()}"
 
     def _done(self, interventions: Mapping[str, Intervention]) -> SCM:
         """Makes another world of this model from interventions that are already checked."""
@@ -126,7 +131,7 @@ class SCM(Units, Exchange):
         """
         slots = SlotSpace.from_cardinalities(cardinality)
         graph = CausalGraph.from_edges(directed=list(edges), nodes=slots.names)
-        parents = _parent_columns(graph, slots)
+        parents = parent_columns(graph, slots)
         tables = random_tables(slots, parents, concentration=concentration, seed=seed)
         return cls(graph, slots, tables)
 
@@ -185,8 +190,8 @@ class SCM(Units, Exchange):
             raise CTVAEError(msg)
         else:
             rows = Samples(named.check_codes(codes), named, observed=observed)
-        graph = _check_graph(graph, rows.slots)
-        parents = _parent_columns(graph, rows.slots)
+        graph = check_graph(graph, rows.slots)
+        parents = parent_columns(graph, rows.slots)
         if isinstance(mechanism, type) and issubclass(mechanism, TableMechanism):
             tables = learn_tables(rows, parents, pseudocount=pseudocount).tables
             return cls(graph, rows.slots, tables)
@@ -349,7 +354,7 @@ class SCM(Units, Exchange):
             device: Where the tables go.
 
         Returns:
-            The model, its mechanisms as tables.
+            The model.
 
         Raises:
             FormatError: When a tensor is missing or of the wrong shape, or the folder is no model.
@@ -370,28 +375,3 @@ class SCM(Units, Exchange):
         except (CTVAEError, KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"{folder}: config.json and weights do not describe an SCM: {error}"
             raise FormatError(msg) from error
-
-
-def _check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
-    if not isinstance(graph, CausalGraph):
-        msg = f"an SCM needs a CausalGraph, got {graph!r}; ct.CausalGraph.from_edges(...) makes one"
-        raise GraphError(msg)
-    if graph.kind is not GraphKind.DAG:
-        way_out = "one member of the class is graph.consistent_extension()"
-        if graph.kind is GraphKind.ADMG:
-            way_out = "write hidden causes as slots, or leave them out"
-        msg = f"an SCM needs a DAG, got kind {graph.kind.name}; {way_out}"
-        raise GraphError(msg)
-    if not len(slots):
-        msg = "an SCM needs at least one slot"
-        raise GraphError(msg)
-    missing = sorted(set(slots.names) - set(graph.nodes))
-    extra = sorted(set(graph.nodes) - set(slots.names))
-    if missing or extra:
-        msg = f"graph and slots differ: no node for slots {missing}, no slot for nodes {extra}"
-        raise GraphError(msg)
-    return graph.reorder(slots.names)
-
-
-def _parent_columns(graph: CausalGraph, slots: SlotSpace) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(map(slots.index, graph.parents(name))) for name in slots.names}
