@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from ctvae.counting import joint_index
 from ctvae.errors import EvidenceError, ShapeError
 from ctvae.inference.contraction import DEFAULT_BUDGET
-from ctvae.inference.exact import joint, log_evidence
+from ctvae.inference.exact import joint, log_evidence, query
 from ctvae.mechanisms.base import Mechanism
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.program import Program
@@ -53,19 +54,21 @@ def single_effects(
 
     Source: the differential approach of Darwiche (2003), applied to the truncated factorisation.
     Cost: one contraction and as many derivatives as the target has codes, whatever the number of
-        slots.
+        slots; one query for each slot and code where evidence contradicts itself beyond the range
+        of the numbers.
     """
     if program.batch is not None or any(codes.ndim for codes in given.values()):
         msg = "all effects at once are for one world and one piece of evidence; ask row by row"
         raise ShapeError(msg)
     free = _free(program)
-    table, scale = joint(free, [target], given, budget=budget)
+    table, safe = joint(free, [target], given, budget=budget)
+    if not safe:
+        return _one_by_one(program, target, given, budget)
     leaves = [law.table for law in free.laws]
     one = torch.eye(len(table), dtype=table.dtype, device=table.device)
     grads = torch.autograd.grad(
         table, leaves, grad_outputs=one, is_grads_batched=True, allow_unused=True
     )
-    del scale  # a constant factor, which the normalisation cancels
     size = program.slots[target].cardinality
     effects = []
     for column, slot in enumerate(program.slots):
@@ -77,6 +80,28 @@ def single_effects(
         else:
             effect = grad.reshape(size, -1, slot.cardinality).sum(1).T
         effects.append(effect / effect.sum(1, keepdim=True))
+    return effects
+
+
+def _one_by_one(
+    program: Program, target: int, given: Mapping[int, Tensor], budget: int
+) -> list[Tensor]:
+    """The same answers, one query for each, where derivatives would lose entries."""
+    size = program.slots[target].cardinality
+    effects = []
+    for column, slot in enumerate(program.slots):
+        effect = torch.eye(size, dtype=program.dtype, device=program.device)
+        if column != target:
+            effect = effect.new_full((slot.cardinality, size), torch.nan)
+            for code in range(slot.cardinality):
+                laws = list(program.laws)
+                value = torch.tensor(code, device=program.device)
+                law = laws[column].mechanism
+                laws[column] = LocalLaw((), law, forced=value, own_noise=False)
+                world = Program.pack(program.slots, laws)
+                with contextlib.suppress(EvidenceError):
+                    effect[code] = query(world, [target], given, budget=budget)
+        effects.append(effect)
     return effects
 
 

@@ -23,7 +23,7 @@ from ctvae.inference.structure import Factor, Part, Question, prepare, structure
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.program import Program
 
-__all__ = ["DEFAULT_BUDGET", "cost", "joint", "log_evidence", "log_prob", "query"]
+__all__ = ["DEFAULT_BUDGET", "Joint", "cost", "joint", "log_evidence", "log_prob", "query"]
 
 
 def log_prob(program: Program, codes: Int[Tensor, "*batch slots"]) -> Float[Tensor, "*batch"]:
@@ -164,13 +164,25 @@ def _query_in_logs(
     return answer.reshape(*sizes) if batch is None else answer.reshape(rows, *sizes)
 
 
+class Joint(NamedTuple):
+    """A joint law up to a factor.
+
+    Attributes:
+        table: ``(codes of each target)``.
+        safe: Whether no entry was lost beside larger ones.
+    """
+
+    table: Float[Tensor, "*codes"]
+    safe: bool
+
+
 def joint(
     program: Program,
     targets: Sequence[int],
     given: Mapping[int, Int[Tensor, ""]],
     *,
     budget: int = DEFAULT_BUDGET,
-) -> tuple[Float[Tensor, "*codes"], Float[Tensor, ""]]:
+) -> Joint:
     r"""Gives :math:`P(\text{targets}, \text{given})` up to a factor; differentiable in the tables.
 
     Args:
@@ -180,18 +192,20 @@ def joint(
         budget: The largest intermediate table allowed, in entries.
 
     Returns:
-        ``(codes of each target)``, and the logarithm of the factor by which it is too small.
+        The table, and whether no entry of it was lost.
     """
     question = _prepare(program, targets, (), given, None)
     check_budget(question.cost, budget, batched=False)
     evidence = _Evidence(program, given, None)
-    table, scale, _ = evidence.evaluate(question.main, rescale=bool(given))
+    table, _, safe = evidence.evaluate(question.main, rescale=bool(given))
     table = _with_axes(program, table, question, tuple(targets), len(targets))
-    table = table * evidence.constants(question).prod(0)
+    constants = evidence.constants(question)
+    sizes = constants.detach()
+    table = table * (constants / torch.where(sizes > 0, sizes, 1)).prod(0)
     for part in question.loose:
-        value, step, _ = evidence.evaluate(part, rescale=True)
-        table, scale = table * value, scale + step
-    return table, scale
+        value, _, complete = evidence.evaluate(part, rescale=True)
+        table, safe = table * value, safe and complete
+    return Joint(table, safe)
 
 
 def log_evidence(

@@ -14,8 +14,10 @@ from ctvae.errors import RegimeError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.inference.derivatives import expected_counts, single_effects
 from ctvae.inference.em import learn_tables
+from ctvae.mechanisms.table import TableMechanism
 from ctvae.regimes import Regime, Samples
 from ctvae.scm import SCM
+from ctvae.slots import Slot
 from tests.oracles import enumerate_joint
 from tests.strategies import SCMS, scms
 
@@ -106,6 +108,23 @@ def test_expected_counts_equal_the_sum_over_all_completions(name, device):
         assert float(logs[0]) == pytest.approx(float(scm.log_evidence(names)), abs=1e-10)
     for got, want in zip(total, expected, strict=True):
         np.testing.assert_allclose(got.cpu(), want, rtol=0, atol=1e-9)
+
+
+def test_all_effects_given_much_evidence_that_is_read_off_do_not_underflow():
+    """400 observed children of one observed cause: together of probability near 1e-480."""
+    names = [f"x{k}" for k in range(400)]
+    graph = CausalGraph.from_edges([("cause", name) for name in [*names, "asked"]])
+    uneven = TableMechanism([[1 / 16] * 16, [1 / 17] + [1 / 16] * 14 + [1 / 8 - 1 / 17]])
+    laws = {
+        "cause": TableMechanism([0.5, 0.5]),
+        "asked": TableMechanism([[0.3, 0.7], [0.6, 0.4]]),
+        **dict.fromkeys(names, uneven),
+    }
+    slots = [Slot("cause", 2), *(Slot(name, 16) for name in names), Slot("asked", 2)]
+    scm = SCM(graph, slots, laws)
+    effects = scm.effects_on("asked", given=dict.fromkeys(names[1:], 0) | {"cause": 1})
+    expected = torch.tensor([[0.6, 0.4]], dtype=torch.float64).expand(16, 2)
+    torch.testing.assert_close(effects["x0"], expected, rtol=0, atol=1e-12)
 
 
 class TestMissingEntries:
