@@ -205,8 +205,9 @@ def test_evidence_that_contradicts_itself_by_a_thousand_orders(shape, dtype, fir
     rest = {k: code for k, code in seen.items() if k != order[names[0]]}
     expected = recursion(without, rest)[1][0].expand(2, 2)
     torch.testing.assert_close(changes.cpu().double(), expected, rtol=0, atol=1e-3)
-    together = scm.effects_on("c0", given={n: given[n] for n in names[1:]})
-    torch.testing.assert_close(together[names[0]], changes, rtol=0, atol=0)
+    if shape == "star":  # one query for each slot and code
+        together = scm.effects_on("c0", given={n: given[n] for n in names[1:]})
+        torch.testing.assert_close(together[names[0]], changes, rtol=0, atol=0)
     for name in (causes[0], causes[-1]):
         answer = scm.query(name, given).cpu().double()
         torch.testing.assert_close(answer, posterior[order[name]], rtol=0, atol=1e-3)
