@@ -37,8 +37,9 @@ def to_gcm(parts: ModelParts) -> Any:  # noqa: ANN401  # an untyped package, loa
         CTVAEError: When DoWhy is not installed.
     """
     gcm = load_extra("dowhy.gcm", extra=EXTRA)
-    root_base: Any = gcm.StochasticModel
-    child_base: Any = gcm.ConditionalStochasticModel
+    kinds = load_extra("dowhy.gcm.causal_mechanisms", extra=EXTRA)
+    root_base: Any = kinds.StochasticModel
+    child_base: Any = kinds.ConditionalStochasticModel
     fitted_parents = load_extra("dowhy.gcm.causal_models", extra=EXTRA).PARENTS_DURING_FIT
 
     class Root(root_base):  # type: ignore[misc]  # an untyped package, loaded at use
