@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctvae import data, errors, graph, metrics, quant
+    from ctvae import data, errors, graph, library, metrics, quant
     from ctvae.graph import CausalGraph, DiscoveryResult, compare_graphs, learn_graph
     from ctvae.mechanisms import (
         Conditional,
@@ -65,6 +65,7 @@ __all__ = [
     "fit",
     "graph",
     "learn_graph",
+    "library",
     "metrics",
     "quant",
 ]
@@ -93,7 +94,7 @@ _HOMES = {
     "ctvae.training": ("TrainingConfig", "fit"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_SUBPACKAGES = frozenset({"data", "errors", "graph", "metrics", "quant"})
+_SUBPACKAGES = frozenset({"data", "errors", "graph", "library", "metrics", "quant"})
 
 
 def __getattr__(name: str) -> object:

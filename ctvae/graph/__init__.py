@@ -12,6 +12,7 @@ from ctvae.graph.discovery import (
 )
 from ctvae.graph.distances import ComparisonRow, EdgeState, shd
 from ctvae.graph.interventional import InterventionalBDeu
+from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "InterventionalBDeu",
     "bdeu_from_counts",
     "compare_graphs",
+    "latent_projection",
     "learn_graph",
     "shd",
 ]
