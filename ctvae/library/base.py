@@ -172,11 +172,11 @@ class Textbook:
     Example:
         >>> from ctvae import library
         >>> stones = library.load("kidney_stones")
-        >>> for answer in stones.answers[:1]:
-        ...     print(
-        ...         answer.question, [round(p, 3) for p in answer.question.ask(stones.scm).tolist()]
-        ...     )
-        P(recovered | do(treatment=open surgery)) [0.167, 0.833]
+        >>> known = stones.answers[0]
+        >>> print(known.question, known.figures)
+        P(recovered | do(treatment=open surgery)) (0.168, 0.832)
+        >>> known.question.ask(stones.scm)
+        tensor([0.1675, 0.8325], dtype=torch.float64)
     """
 
     name: str
@@ -194,7 +194,7 @@ class Textbook:
 
     @property
     def graph(self) -> CausalGraph:
-        """The graph over the observed slots: a DAG, or an ADMG where two have a hidden cause."""
+        """The graph over the observed slots, an ADMG where two have a hidden cause, else a DAG."""
         return latent_projection(self.scm.graph, self.hidden)
 
     def __repr__(self) -> str:
