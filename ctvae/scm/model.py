@@ -151,7 +151,8 @@ class SCM(Units, Exchange):
 
         A row in which a slot was set by ``do`` says nothing about that slot's own law and is left
         out of its count, and of no other. Where entries are missing, the expected counts are found
-        by expectation maximisation; ``inference.em.learn_tables`` also tells how that went.
+        by expectation maximisation, and networks by stochastic variational inference;
+        ``inference.em.learn_tables`` and ``inference.svi.fit_svi`` also tell how that went.
 
         Args:
             graph: A DAG over the slots.
