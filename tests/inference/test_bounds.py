@@ -172,7 +172,7 @@ def test_every_coupling_lies_inside_the_bounds_on_a_thousand_models(
             assert_inside(points[name], getattr(exogenous, name))
 
 
-@pytest.mark.parametrize("covariates", [1, 2])
+@pytest.mark.parametrize("covariates", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_coupling_lies_inside_the_programmes_on_a_thousand_models(covariates: int) -> None:
     models = random_models(covariates, 3, seed=10 + covariates)
     points = {name: models.points(coupling) for name, coupling in LINKED.items()}

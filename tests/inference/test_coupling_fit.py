@@ -77,7 +77,7 @@ def assert_level(p_values: list[float], level: float, *, exact: bool) -> None:
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("misread", [0.0, 0.05])
+@pytest.mark.parametrize("misread", [0.0, pytest.param(0.05, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", list(TRUTHS))
 def test_p_values_are_uniform_when_the_hypothesis_is_true(name: str, misread: float) -> None:
     fits = [simulated_fit(TRUTHS[name], 1500, seed, misread=misread) for seed in range(FITS)]

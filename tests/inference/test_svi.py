@@ -150,7 +150,11 @@ def chain_by_em(rows: Tensor, observed: Tensor, rounds: int = 200) -> Tensor:
     return joint.reshape(3, 3, 3)
 
 
-@pytest.mark.parametrize("posterior", [Enumerated(), Amortised(num_particles=8)], ids=repr)
+@pytest.mark.parametrize(
+    "posterior",
+    [Enumerated(), pytest.param(Amortised(num_particles=8), marks=pytest.mark.slow)],
+    ids=repr,
+)
 def test_laws_learned_with_gaps_explain_fresh_rows_as_exact_counts_do(posterior):
     """Held-out likelihood within .02 nats per row of tables by EM, written out above."""
     truth = SCM.from_edges(
@@ -230,7 +234,8 @@ def test_nothing_is_left_behind_in_pyro_or_the_global_generators():
 
 @pytest.mark.parametrize("posterior", [Enumerated(), Amortised(2)], ids=repr)
 def test_a_row_impossible_under_a_law_held_fixed_is_told(posterior):
-    laws = {"a": ct.TableMechanism([1.0, 0.0]), "b": ct.NeuralMechanism(2, [2], seed=0)}
+    laws: dict[str, Mechanism] = {"a": ct.TableMechanism([1.0, 0.0])}
+    laws["b"] = ct.NeuralMechanism(2, [2], seed=0)
     rows = ct.Samples(
         torch.tensor([[0, 0], [1, 1]]).repeat(20, 1),
         SlotSpace.from_cardinalities({"a": 2, "b": 2}),
