@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ctvae as ct
 from benchmarks import records
-from benchmarks.timing import cpu_seconds
+from benchmarks.timing import cpu_seconds, side_by_side
 from ctvae.randomness import scoped_seed
 
 DRAWS, SLOTS, CODES, UNITS = 100_000, 20, 4, 200_000
@@ -75,9 +75,11 @@ def _draws(seed: int) -> list[Row]:
         with scoped_seed(0):
             return done()
 
-    seconds = {
-        "bare table thresholds": cpu_seconds(lambda: _kernel(world, DRAWS), 9),
-        "ctvae sample()": cpu_seconds(lambda: world.sample(DRAWS, seed=0), 9),
+    ours: dict[str, Callable[[], object]] = {
+        "bare table thresholds": lambda: _kernel(world, DRAWS),
+        "ctvae sample()": lambda: world.sample(DRAWS, seed=0),
+    }
+    seconds = side_by_side(ours, 21) | {
         "pyro.do in a plate": cpu_seconds(by_pyro, 3),
         "pgmpy simulate()": cpu_seconds(
             lambda: stock.simulate(DRAWS, do={"x5": 2}, show_progress=False, seed=0), 1
@@ -127,24 +129,26 @@ def _exact_answers() -> list[Row]:
             answers.append(torch.as_tensor(asked.values)[states])
         return answers
 
-    seconds = {
-        "cached opt_einsum expression": cpu_seconds(lambda: expression(*operands), 200),
-        "ctvae effect()": cpu_seconds(lambda: scm.effect(EFFECT, of=CAUSE), 200),
+    ours: dict[str, Callable[[], object]] = {
+        "cached opt_einsum expression": lambda: expression(*operands),
+        "ctvae effect()": lambda: scm.effect(EFFECT, of=CAUSE),
+    }
+    seconds = side_by_side(ours, 300) | {
         "pgmpy VariableElimination, cut graph": cpu_seconds(by_pgmpy, 5),
         "Pyro enumeration, ancestors alone": cpu_seconds(
             lambda: [_by_pyro(scm, code) for code in codes], 3
         ),
     }
     rows = _rows(what, seconds, "cached opt_einsum expression")
-    ours = scm.effect(EFFECT, of=CAUSE)
+    answer = scm.effect(EFFECT, of=CAUSE)
     others = (
         expression(*operands),
-        ours,
+        answer,
         torch.stack(by_pgmpy()),
         torch.stack([_by_pyro(scm, code) for code in codes]),
     )
     return [
-        {**row, "largest difference": float((other - ours).abs().max())}
+        {**row, "largest difference": float((other - answer).abs().max())}
         for row, other in zip(rows, others, strict=True)
     ]
 
