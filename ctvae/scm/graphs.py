@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from ctvae.errors import GraphError
+from collections.abc import Iterable
+
+from ctvae.errors import GraphError, did_you_mean
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
 from ctvae.slots import SlotSpace
 
-__all__ = ["check_graph", "parent_columns"]
+__all__ = ["check_graph", "graph_of_slots", "parent_columns"]
 
 
 def check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
@@ -40,6 +42,30 @@ def check_graph(graph: CausalGraph, slots: SlotSpace) -> CausalGraph:
         msg = f"graph and slots differ: no node for slots {missing}, no slot for nodes {extra}"
         raise GraphError(msg)
     return graph.reorder(slots.names)
+
+
+def graph_of_slots(edges: Iterable[tuple[str, str]], slots: SlotSpace) -> CausalGraph:
+    """Makes the graph of an SCM from its edges.
+
+    Args:
+        edges: Pairs (cause, effect).
+        slots: The columns.
+
+    Returns:
+        A DAG over exactly the slots.
+
+    Raises:
+        GraphError: When an edge has an unknown slot, or edges form a cycle.
+    """
+    pairs = list(edges)
+    named = [pair for pair in pairs if isinstance(pair, tuple) and len(pair) == 2]
+    for pair in named:  # the graph tells what is no pair of names
+        for name in pair:
+            if isinstance(name, str) and name not in slots.names:
+                msg = f"edge {pair[0]} -> {pair[1]}: no cardinality for slot {name!r}"
+                known = f" (given: {', '.join(slots.names)})"
+                raise GraphError(f"{msg}{known}{did_you_mean(name, slots.names)}")
+    return CausalGraph.from_edges(directed=pairs, nodes=slots.names)
 
 
 def parent_columns(graph: CausalGraph, slots: SlotSpace) -> dict[str, tuple[int, ...]]:

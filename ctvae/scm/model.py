@@ -28,7 +28,7 @@ from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 from ctvae.scm.exchange import Exchange
-from ctvae.scm.graphs import check_graph, parent_columns
+from ctvae.scm.graphs import check_graph, graph_of_slots, parent_columns
 from ctvae.scm.splitting import split_graph, split_laws, split_slots
 from ctvae.scm.units import CouplingChoice, Units
 from ctvae.slots import Slot, SlotKey, SlotSpace
@@ -128,9 +128,13 @@ class SCM(Units, Exchange):
 
         Returns:
             The model.
+
+        Raises:
+            GraphError: When an edge has a slot without cardinality, or edges form a cycle.
+            CodeError: When a cardinality is no integer of at least 1.
         """
         slots = SlotSpace.from_cardinalities(cardinality)
-        graph = CausalGraph.from_edges(directed=list(edges), nodes=slots.names)
+        graph = graph_of_slots(edges, slots)
         parents = parent_columns(graph, slots)
         tables = random_tables(slots, parents, concentration=concentration, seed=seed)
         return cls(graph, slots, tables)

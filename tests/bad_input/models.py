@@ -71,7 +71,7 @@ MODELS: dict[str, Case] = {
     "an edge to nowhere": (
         lambda _: SCM.from_edges([("a", "c")], cardinality={"a": 2, "b": 2}),
         GraphError,
-        ("a -> c", "'c' is not among the nodes (a, b)"),
+        ("a -> c", "no cardinality for slot 'c' (given: a, b)"),
     ),
     "an edge of three": (
         lambda _: SCM.from_edges(anything([("a", "b", "c")]), cardinality={"a": 2}),
