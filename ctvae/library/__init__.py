@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ctvae.errors import CTVAEError, did_you_mean
 from ctvae.library.base import (
     Answer,
+    Bounds,
     Effect,
     Identity,
     Published,
@@ -27,10 +28,12 @@ from ctvae.library.identification import (
     verma,
 )
 from ctvae.library.networks import asia, cancer, earthquake, sachs, sprinkler
-from ctvae.library.stories import firing_squad, kidney_stones, monty_hall
+from ctvae.library.stories import firing_squad, monty_hall
+from ctvae.library.studies import berkeley, kidney_stones, vitamin_a
 
 __all__ = [
     "Answer",
+    "Bounds",
     "Effect",
     "Identity",
     "Published",
@@ -39,6 +42,7 @@ __all__ = [
     "WouldHaveBeen",
     "asia",
     "back_door",
+    "berkeley",
     "bow",
     "cancer",
     "chain",
@@ -57,6 +61,7 @@ __all__ = [
     "sachs",
     "sprinkler",
     "verma",
+    "vitamin_a",
 ]
 
 _MODELS: dict[str, Callable[[], Textbook]] = {
@@ -73,6 +78,8 @@ _MODELS: dict[str, Callable[[], Textbook]] = {
         m_bias,
         verma,
         kidney_stones,
+        berkeley,
+        vitamin_a,
         monty_hall,
         firing_squad,
         sprinkler,

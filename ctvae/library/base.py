@@ -12,9 +12,19 @@ from torch import Tensor
 
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.projection import latent_projection
+from ctvae.inference.bounds import Interval
 from ctvae.scm.model import SCM
 
-__all__ = ["Answer", "Effect", "Identity", "Published", "Question", "Textbook", "WouldHaveBeen"]
+__all__ = [
+    "Answer",
+    "Bounds",
+    "Effect",
+    "Identity",
+    "Published",
+    "Question",
+    "Textbook",
+    "WouldHaveBeen",
+]
 
 Codes: TypeAlias = Mapping[str, int | str]
 
@@ -152,7 +162,45 @@ class Identity:
         return self.estimand(scm)
 
 
-Answer: TypeAlias = Published | Identity
+@dataclass(frozen=True)
+class Bounds:
+    """An answer known up to an interval: what is observed leaves the rest open.
+
+    Attributes:
+        question: What is asked.
+        formula: The interval of each code's probability.
+        ends: The formula, computed from queries of the observed slots alone.
+        source: Where the formula is derived.
+
+    Example:
+        >>> from ctvae import library
+        >>> vitamin_a = library.load("vitamin_a")
+        >>> known = vitamin_a.answers[-1]
+        >>> print(known.question)
+        P(survived | do(taken=yes))
+        >>> lower, upper = known.expected(vitamin_a.scm)
+        >>> [round(float(end[1]), 4) for end in (lower, upper)]
+        [0.799, 0.999]
+    """
+
+    question: Question
+    formula: str
+    ends: Callable[[SCM], Interval]
+    source: str
+
+    def expected(self, scm: SCM) -> Interval:
+        """Evaluates the formula.
+
+        Args:
+            scm: The model; only laws of its observed slots are read, and nothing is done.
+
+        Returns:
+            The least and the greatest probability of each code.
+        """
+        return self.ends(scm)
+
+
+Answer: TypeAlias = Published | Identity | Bounds
 
 
 @dataclass(frozen=True)

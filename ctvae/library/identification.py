@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ctvae.library.base import Effect, Identity, Published, Textbook
+from ctvae.inference.bounds import Interval
+from ctvae.library.base import Bounds, Effect, Identity, Published, Textbook
 from ctvae.library.building import NO_YES, Law, write_model
 from ctvae.scm.model import SCM
 
@@ -17,6 +18,7 @@ __all__ = [
     "fork",
     "front_door",
     "instrument",
+    "instrument_bounds",
     "m_bias",
     "napkin",
     "verma",
@@ -153,6 +155,20 @@ def front_door() -> Textbook:
             ),
             Published(Effect("cancer", do={"smoking": "yes"}), (0.5475, 0.4525), 5e-5, source),
             Published(Effect("cancer", do={"smoking": "no"}), (0.5025, 0.4975), 5e-5, source),
+            *(
+                Published(
+                    Effect("cancer", given={"smoking": smoking, "tar": tar}),
+                    (1 - share, share),
+                    1e-12,
+                    "Pearl (2009), table 3.1",
+                )
+                for smoking, tar, share in (
+                    ("no", "no", 0.10),
+                    ("yes", "no", 0.90),
+                    ("no", "yes", 0.05),
+                    ("yes", "yes", 0.85),
+                )
+            ),
         ),
     )
 
@@ -169,7 +185,7 @@ def instrument() -> Textbook:
         Effect("y", do={"z": "yes"}),
         "P(y | z)",
         lambda scm: scm.query("y", given={"z": "yes"}),
-        "Pearl (2009), section 8.2: the offer is randomised; the effect of x has bounds alone",
+        "Pearl (2009), section 8.2: the offer is randomised",
     )
     return Textbook(
         "instrument",
@@ -177,7 +193,26 @@ def instrument() -> Textbook:
         f"Balke and Pearl (1997). {OWN_TABLES}",
         scm,
         hidden=("u",),
-        answers=(intention_to_treat,),
+        answers=(intention_to_treat, instrument_bounds("z", "x", "y")),
+    )
+
+
+def instrument_bounds(offer: str, cause: str, effect: str) -> Bounds:
+    """Bounds what a cause does, from an instrument that is randomised."""
+
+    def ends(scm: SCM) -> Interval:
+        joint = scm.query([offer, cause, effect])
+        given = joint / joint.sum((1, 2), keepdim=True)
+        surely = given[:, 1]
+        otherwise = 1 - surely.sum(1, keepdim=True)
+        return Interval(surely.amax(0), (surely + otherwise).amin(0))
+
+    seen = f"P({cause}, {effect} | {offer})"
+    return Bounds(
+        Effect(effect, do={cause: "yes"}),
+        f"from max_{offer} {seen} to min_{offer} {seen} + 1 - P({cause} | {offer})",
+        ends,
+        "Manski (1990); sharper in some cases, Balke and Pearl (1997)",
     )
 
 
@@ -192,26 +227,28 @@ def napkin() -> Textbook:
         "y": Law(NO_YES, ("u2", "x"), [[[0.85, 0.15], [0.5, 0.5]], [[0.4, 0.6], [0.2, 0.8]]]),
     })
 
-    def estimand(scm: SCM) -> Tensor:
-        joint = scm.query(["w", "z", "x", "y"])
-        w = joint.sum((1, 2, 3))
-        given = joint / joint.sum((2, 3), keepdim=True)  # P(x, y | w, z), the same for every z
-        above = torch.einsum("w,wy->y", w, given[:, 0, 1])
-        return above / above.sum()
+    def at(z: int) -> Identity:
+        def estimand(scm: SCM) -> Tensor:
+            joint = scm.query(["w", "z", "x", "y"])
+            w = joint.sum((1, 2, 3))
+            given = joint / joint.sum((2, 3), keepdim=True)
+            above = torch.einsum("w,wy->y", w, given[:, z, 1])
+            return above / above.sum()
 
-    effect = Identity(
-        Effect("y", do={"x": "yes"}),
-        "sum_w P(x, y | w, z) P(w) / sum_w P(x | w, z) P(w), any z",
-        estimand,
-        "Pearl and Mackenzie (2018), chapter 7",
-    )
+        return Identity(
+            Effect("y", do={"x": "yes"}),
+            f"sum_w P(x, y | w, z) P(w) / sum_w P(x | w, z) P(w) at z = {NO_YES[z]}, as at any",
+            estimand,
+            "Pearl and Mackenzie (2018), chapter 7",
+        )
+
     return Textbook(
         "napkin",
         "Napkin",
         f"Pearl and Mackenzie (2018), chapter 7. {OWN_TABLES}",
         scm,
         hidden=("u1", "u2"),
-        answers=(effect,),
+        answers=(at(0), at(1)),
     )
 
 
@@ -225,7 +262,17 @@ def bow() -> Textbook:
             "y": Law(NO_YES, ("u", "x"), outcome),
         })
 
+    def ends(scm: SCM) -> Interval:
+        surely = scm.query(["x", "y"])[1]
+        return Interval(surely, surely + 1 - surely.sum())
+
     low, high = [0.9, 0.1], [0.1, 0.9]
+    open_half = Bounds(
+        Effect("y", do={"x": "yes"}),
+        "from P(x, y) to P(x, y) + 1 - P(x)",
+        ends,
+        "Manski (1990)",
+    )
     return Textbook(
         "bow",
         "Bow arc",
@@ -233,6 +280,7 @@ def bow() -> Textbook:
         f"model x decides y, in its rival the hidden cause does. {OWN_TABLES}",
         model([[low, high], [low, high]]),
         hidden=("u",),
+        answers=(open_half,),
         rivals=(model([[low, low], [high, high]]),),
     )
 

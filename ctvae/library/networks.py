@@ -72,6 +72,7 @@ def asia() -> Textbook:
         "bronc": 0.45,
         "either": either,
         "xray": 0.98 * either + 0.05 * (1 - either),
+        "dysp": 0.4359706,
     }
     return Textbook(
         "asia",

@@ -1,66 +1,13 @@
-"""Examples told as stories: of counting, of choosing, and of what might have been."""
+"""Examples told as stories: of choosing, and of what might have been."""
 
 from __future__ import annotations
 
 from ctvae.library.base import Effect, Published, Textbook, WouldHaveBeen
 from ctvae.library.building import NO_YES, Law, write_model
 
-__all__ = ["firing_squad", "kidney_stones", "monty_hall"]
+__all__ = ["firing_squad", "monty_hall"]
 
 DOORS = ("one", "two", "three")
-
-
-def kidney_stones() -> Textbook:
-    """Simpson's paradox: surgery is better for small stones and for large ones, and looks worse."""
-    small, large = (81, 87, 234, 270), (192, 263, 55, 80)
-
-    def rates(counts: tuple[int, int, int, int]) -> list[list[float]]:
-        surgery, of_surgery, needle, of_needle = counts
-        shares = surgery / of_surgery, needle / of_needle
-        return [[1 - share, share] for share in shares]
-
-    def chosen(counts: tuple[int, int, int, int]) -> list[float]:
-        patients = counts[1] + counts[3]
-        return [counts[1] / patients, counts[3] / patients]
-
-    treatments = ("open surgery", "nephrolithotomy")
-    scm = write_model({
-        "stones": Law(("small", "large"), (), [357 / 700, 343 / 700]),
-        "treatment": Law(treatments, ("stones",), [chosen(small), chosen(large)]),
-        "recovered": Law(NO_YES, ("stones", "treatment"), [rates(small), rates(large)]),
-    })
-    adjusted = (
-        "Peters, Janzing and Schoelkopf (2017), chapter 6: .832 and .782, from shares rounded to "
-        "two digits"
-    )
-    counted = "Charig et al. (1986): 273 of 350, 289 of 350"
-    surgery, needle = treatments
-    return Textbook(
-        "kidney_stones",
-        "Kidney stones",
-        "Charig, Webb, Payne and Wickham (1986), the counts; Julious and Mullee (1994).",
-        scm,
-        answers=(
-            Published(
-                Effect("recovered", do={"treatment": surgery}), (0.168, 0.832), 5e-3, adjusted
-            ),
-            Published(
-                Effect("recovered", do={"treatment": needle}), (0.218, 0.782), 5e-3, adjusted
-            ),
-            Published(
-                Effect("recovered", given={"treatment": surgery}),
-                (77 / 350, 273 / 350),
-                1e-12,
-                counted,
-            ),
-            Published(
-                Effect("recovered", given={"treatment": needle}),
-                (61 / 350, 289 / 350),
-                1e-12,
-                counted,
-            ),
-        ),
-    )
 
 
 def monty_hall() -> Textbook:
