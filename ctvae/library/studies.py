@@ -126,7 +126,7 @@ def berkeley() -> Textbook:
                     Effect("admitted", do={"gender": gender, "department": department}),
                     (1 - share / 100, share / 100),
                     5e-3,
-                    "Freedman, Pisani and Purves (2007), chapter 2, table 2, in percent",
+                    "Freedman, Pisani and Purves (2007), chapter 2, in percent",
                 )
                 for gender, shares in printed.items()
                 for department, share in shares.items()
