@@ -63,7 +63,8 @@ def single_effects(
     free = _free(program)
     table, safe = joint(free, [target], given, budget=budget)
     if not safe:
-        return _one_by_one(program, target, given, budget)
+        columns = range(len(program.slots))
+        return [_one_by_one(program, target, given, column, budget) for column in columns]
     leaves = [law.table for law in free.laws]
     one = torch.eye(len(table), dtype=table.dtype, device=table.device)
     grads = torch.autograd.grad(
@@ -79,30 +80,32 @@ def single_effects(
             effect = table.detach().expand(slot.cardinality, -1)
         else:
             effect = grad.reshape(size, -1, slot.cardinality).sum(1).T
-        effects.append(effect / effect.sum(1, keepdim=True))
+        total = effect.sum(1, keepdim=True)
+        # Evidence far likelier where the slot is set than here takes the derivatives too far.
+        if not bool(((total > 0) & total.isfinite()).all()):
+            effects.append(_one_by_one(program, target, given, column, budget))
+            continue
+        effects.append(effect / total)
     return effects
 
 
 def _one_by_one(
-    program: Program, target: int, given: Mapping[int, Tensor], budget: int
-) -> list[Tensor]:
-    """The same answers, one query for each, where derivatives would lose entries."""
+    program: Program, target: int, given: Mapping[int, Tensor], column: int, budget: int
+) -> Tensor:
+    """The effects of one slot, one query for each code, where derivatives would lose entries."""
     size = program.slots[target].cardinality
-    effects = []
-    for column, slot in enumerate(program.slots):
-        effect = torch.eye(size, dtype=program.dtype, device=program.device)
-        if column != target:
-            effect = effect.new_full((slot.cardinality, size), torch.nan)
-            for code in range(slot.cardinality):
-                laws = list(program.laws)
-                value = torch.tensor(code, device=program.device)
-                law = laws[column].mechanism
-                laws[column] = LocalLaw((), law, forced=value, own_noise=False)
-                world = Program.pack(program.slots, laws)
-                with contextlib.suppress(EvidenceError):
-                    effect[code] = query(world, [target], given, budget=budget)
-        effects.append(effect)
-    return effects
+    if column == target:
+        return torch.eye(size, dtype=program.dtype, device=program.device)
+    rows = []
+    for code in range(program.slots[column].cardinality):
+        laws = list(program.laws)
+        value = torch.tensor(code, device=program.device)
+        laws[column] = LocalLaw((), laws[column].mechanism, forced=value, own_noise=False)
+        row = torch.full((size,), torch.nan, dtype=program.dtype, device=program.device)
+        with contextlib.suppress(EvidenceError):
+            row = query(Program.pack(program.slots, laws), [target], given, budget=budget)
+        rows.append(row)
+    return torch.stack(rows)
 
 
 def expected_counts(

@@ -127,6 +127,23 @@ def test_all_effects_given_much_evidence_that_is_read_off_do_not_underflow():
     torch.testing.assert_close(effects["x0"], expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("dtype", "children"), [(torch.float64, 200), (torch.float32, 30)])
+def test_evidence_far_likelier_under_do_does_not_overflow(dtype, children):
+    """Under do(a = 1) what was seen is 500 times likelier for each of the children."""
+    names = [f"x{k}" for k in range(children)]
+    graph = CausalGraph.from_edges([("a", name) for name in ["y", *names]])
+    rare = TableMechanism(torch.tensor([[0.001, 0.999], [0.5, 0.5]], dtype=dtype))
+    laws = {
+        "a": TableMechanism(torch.tensor([0.5, 0.5], dtype=dtype)),
+        "y": TableMechanism(torch.tensor([[0.9, 0.1], [0.2, 0.8]], dtype=dtype)),
+        **dict.fromkeys(names, rare),
+    }
+    scm = SCM(graph, [Slot(name, 2) for name in ("a", "y", *names)], laws).do({"a": 0})
+    effects = scm.effects_on("y", given=dict.fromkeys(names, 0))["a"]
+    expected = torch.tensor([[0.9, 0.1], [0.2, 0.8]], dtype=dtype)
+    torch.testing.assert_close(effects, expected, rtol=0, atol=1e-6)
+
+
 class TestMissingEntries:
     def test_complete_rows_give_the_counted_tables(self):
         scm = SCMS["columns against causes"]()
