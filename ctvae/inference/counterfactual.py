@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -103,10 +104,11 @@ def counterfactual(
             raise EvidenceError(_cannot_be(factual, column, row))
         draws = _draw(before, after, natural, couplings[column], noise[2 * place])
         if isinstance(own_noise, Tensor):
-            fresh = draw_by_rows(after.natural_probs(), noise[2 * place]).long()
-            keeps = own_noise.expand(tile).reshape(-1)
-            keeps = keeps | before.same_as(after) if law is new else keeps
-            draws = torch.where(keeps, draws, fresh)
+            # An experiment that took place, and reads no parent, is one of both worlds.
+            fresh = natural
+            if law is not new:
+                fresh = draw_by_rows(after.natural_probs(), noise[2 * place]).long()
+            draws = torch.where(own_noise.expand(tile).reshape(-1), draws, fresh)
         states[column] = after.reported(draws)
     codes = torch.stack([states[c] for c in range(len(seen))], -1).long()
     return codes.reshape(num_samples, rows, len(seen)).transpose(0, 1).contiguous()
@@ -147,15 +149,20 @@ def counterfactual_of_some(
         raise EvidenceError(msg)
     for_units, for_worlds = spawn(seed, 2)
     units = sample_given(factual, seen, num_samples, budget=budget, seed=for_units)
-    whole = units.reshape(num_samples, -1, units.shape[-1]).transpose(0, 1)
-    count = len(whole)
+    count = units.shape[1] if units.ndim == 3 else 1
+    whole = units.reshape(num_samples, count, units.shape[-1]).transpose(0, 1)
     if world.batch not in {None, count}:
         msg = f"there are {world.batch} worlds, one per unit; got {count} units"
         raise ShapeError(msg)
     index = torch.arange(count, device=whole.device).repeat_interleave(num_samples)
+    picked, other = factual.rows(index), world.rows(index)
+    shared = [law is world.laws[column] for column, law in enumerate(factual.laws)]
+    laws = zip(picked.laws, other.laws, shared, strict=True)
+    # What the two worlds share must stay one law: that is how they are told apart.
+    other = replace(other, laws=tuple(old if same else new for old, new, same in laws))
     draws = counterfactual(
-        factual.rows(index),
-        world.rows(index),
+        picked,
+        other,
         whole.flatten(0, 1),
         1,
         couplings,
@@ -167,7 +174,7 @@ def counterfactual_of_some(
 def check_units(factual: Program, observed: Int[Tensor, "batch slots"]) -> None:
     """Refuses units that cannot be in the world in which they were seen.
 
-    Shifted slots and laws that have no table are checked where a counterfactual reads them.
+    Laws that have no table are checked where a counterfactual reads them.
 
     Args:
         factual: The world.
@@ -183,7 +190,7 @@ def check_units(factual: Program, observed: Int[Tensor, "batch slots"]) -> None:
         own = columns[column]
         if law.forced is not None:
             able = own == law.forced
-        elif law.response is None and law.is_small and not law.is_positive:
+        elif law.is_small and not law.is_positive:
             index = factual.row_index(column, columns, law.regime)
             row = torch.zeros_like(own) if index is None else index.long()
             able = law.log_rows[row, own] > -torch.inf

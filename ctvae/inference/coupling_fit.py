@@ -166,12 +166,7 @@ def fit_coupling(
         )
         for name, side, law in (("before", counts.sum(-1), p), ("after", counts.sum(-2), q))
     ]
-    named: dict[str, Coupling] = {
-        "independent": Independent(),
-        "gumbel": Gumbel(),
-        "maximal": Maximal(),
-    }
-    for name, hypothesis in named.items():
+    for name, hypothesis in NAMED.items():
         read = misread_kernel(p, q, hypothesis.kernel(p, q), misread)
         flat = counts.reshape(-1, codes), read.reshape(-1, codes)
         tests.append(kernel_test(name, *flat, num_bootstrap=num_bootstrap, generator=generator))

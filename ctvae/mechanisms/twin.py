@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,7 @@ from ctvae.mechanisms.couplings import Coupling
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.table import TableMechanism
-from ctvae.slots import Slot, SlotSpace
+from ctvae.slots import SlotSpace
 
 __all__ = ["OTHER_WORLD", "twin_laws"]
 
@@ -61,7 +62,7 @@ def twin_laws(
     others = {c: len(names) + place for place, c in enumerate(reached)}
     slots = SlotSpace([
         *factual.slots,
-        *(Slot(names[c] + OTHER_WORLD, factual.slots[c].cardinality) for c in reached),
+        *(replace(factual.slots[c], name=names[c] + OTHER_WORLD) for c in reached),
     ])
     laws: Laws = {}
     for column, name in enumerate(names):

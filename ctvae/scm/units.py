@@ -296,9 +296,13 @@ class Units(Questions):
     def _couplings(self, coupling: CouplingChoice) -> tuple[Coupling, ...]:
         """One coupling per slot."""
         if coupling is None or isinstance(coupling, Mapping):
-            chosen = dict(coupling or {})
-            for name, link in chosen.items():
-                self.slots.index(name)
+            chosen = {}
+            for key, link in (coupling or {}).items():
+                name = self.slots.names[self.slots.index(key)]
+                if name in chosen:
+                    msg = f"coupling= names slot {name!r} twice"
+                    raise CTVAEError(msg)
+                chosen[name] = link
                 if not isinstance(link, Coupling):
                     msg = f"coupling= of slot {name!r}: Gumbel(), Monotone() or such, got {link!r}"
                     raise CTVAEError(msg)

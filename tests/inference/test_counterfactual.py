@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ctvae.errors import EvidenceError, InterventionError, ShapeError
+from ctvae.errors import CTVAEError, EvidenceError, InterventionError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.mechanisms import (
     Conditional,
@@ -162,7 +162,7 @@ def test_a_clipped_shift_is_replayed_and_undone_within_what_was_seen():
     assert torch.equal(shifted.counterfactual(seen, do={}, seed=0)[:, 0], seen)
     undone = shifted.counterfactual(seen, do={"a": Shift(0, wrap=False)}, seed=0)[:, 0, 0]
     assert_counts_follow(np.bincount(undone, minlength=4), np.array([0, 0, 3, 4]) / 7)
-    with pytest.raises(EvidenceError, match="cannot report"):
+    with pytest.raises(EvidenceError, match="probability zero"):
         shifted.counterfactual(torch.tensor([[0]]), do={"a": Shift(0, wrap=False)}, seed=0)
 
 
@@ -199,3 +199,47 @@ def test_what_cannot_be_is_told():
         backwards().counterfactual({}, do={"c": 1})
     with pytest.raises(InterventionError, match="outside the codebook"):
         backwards().counterfactual({"a": 1}, do={"c": 9})
+
+
+def chain_of_three() -> SCM:
+    return SCM.from_edges(
+        [("a", "b"), ("b", "c")], cardinality={"a": 2, "b": 3, "c": 4}, concentration=5.0, seed=1
+    )
+
+
+def test_an_experiment_in_one_row_is_not_redrawn_because_another_row_has_parents():
+    kinds = PerRow([Stochastic([0.2, 0.3, 0.5]), None], torch.tensor([0, 1]))
+    world = chain_of_three().do({"b": kinds})
+    units = torch.tensor([[0, 1, 1], [0, 1, 1]])
+    other = world.counterfactual(units, do={"a": 1}, num_samples=500, seed=0)
+    assert bool((other[0, :, 1:] == units[0, 1:]).all())
+    assert not bool((other[1, :, 1] == 1).all())
+
+
+def test_experiments_of_partly_seen_units_are_those_of_whole_units():
+    """An experiment in each row, not reached by what is done: it stays as it was seen."""
+    odds = torch.tensor([[0.5, 0.5], [0.3, 0.7]], dtype=torch.float64)
+    world = chain_of_three().do({"a": Stochastic(odds)})
+    units = {"a": torch.tensor([0, 1]), "b": torch.tensor([1, 1]), "c": torch.tensor([2, 2])}
+    other = world.counterfactual(units, do={"c": 0}, num_samples=300, seed=0)
+    for column, name in enumerate("ab"):
+        assert bool((other[:, :, column] == units[name][:, None]).all())
+    assert world.counterfactual({"a": units["a"]}, do={"c": 0}, num_samples=0).shape == (2, 0, 3)
+
+
+def test_a_unit_that_a_shift_cannot_bring_about_is_refused_wherever_it_is():
+    world = chain_of_three().do({"a": Shift(1, wrap=False)})
+    assert float(world.log_prob(torch.tensor([[0, 1, 2]]))) == -torch.inf
+    with pytest.raises(EvidenceError, match="a"):
+        world.counterfactual(torch.tensor([[0, 1, 2]]), do={"c": 0}, seed=0)
+
+
+def test_couplings_by_column_are_those_by_name():
+    scm, units = chain_of_three(), chain_of_three().sample(500, seed=0)
+    by_column, by_name = (
+        scm.counterfactual(units, do={"a": 1}, coupling={key: Maximal()}, num_samples=3, seed=1)
+        for key in (1, "b")
+    )
+    assert torch.equal(by_column, by_name)
+    with pytest.raises(CTVAEError, match="'b' twice"):
+        scm.counterfactual(units, do={"a": 1}, coupling={1: Maximal(), "b": Maximal()}, seed=0)
