@@ -20,7 +20,7 @@ from ctvae.errors import FormatError
 
 __all__ = ["FORMAT_VERSION", "load_folder", "save_folder", "take"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 

@@ -30,7 +30,12 @@ from ctvae.errors import (
     UnknownSlotError,
 )
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.mechanisms.interventions import Hard
+from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.interventions import Hard, Shift, Stochastic
+from ctvae.mechanisms.merging import Done
+from ctvae.mechanisms.neural import NeuralMechanism
+from ctvae.mechanisms.per_row import PerRow
+from ctvae.mechanisms.replacements import Soft
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.regimes import Regime, Samples
 from ctvae.scm import SCM
@@ -449,7 +454,7 @@ class TestFiles:
     def folder(self, tmp_path):
         return small().do(slot="b", value=torch.tensor([0, 1])).save(tmp_path / "scm")
 
-    @pytest.mark.parametrize("name", ["law.c", "do.b"])
+    @pytest.mark.parametrize("name", ["law.2", "do.1"])
     def test_missing_and_misshapen_tensors_are_named(self, folder, name):
         weights = folder / "weights.safetensors"
         tensors = load_file(weights)
@@ -460,10 +465,28 @@ class TestFiles:
         with pytest.raises(FormatError, match=f"tensor '{name}' has shape .* expected"):
             SCM.load(folder)
 
+    def test_names_with_dots_are_no_other_slots_tensors(self, tmp_path):
+        """A name may look like that of a tensor of another slot."""
+        names = ["a", "a.0", "a.1", "a.index", "a.embedding.weight"]
+        laws: dict[str, Mechanism] = {name: law(2) for name in names}
+        laws["a"] = NeuralMechanism(2, [], seed=0)
+        scm = SCM(CausalGraph.from_edges(nodes=names), [Slot(name, 2) for name in names], laws)
+        soft = Soft(NeuralMechanism(2, [], seed=1))
+        kinds = PerRow([Stochastic([0.2, 0.8]), soft], torch.tensor([1, 0]))
+        done: dict[str, Done] = {
+            "a": kinds,
+            "a.0": Shift(1, wrap=True),
+            "a.1": 1,
+            "a.index": Stochastic([0.6, 0.4]),
+        }
+        for world in (scm, scm.do(done)):
+            again = SCM.load(world.save(tmp_path / "scm"))
+            assert torch.equal(again.query(names), world.query(names))
+
     def test_tables_that_are_no_laws_and_values_that_are_no_codes_are_refused(self, folder):
         weights = folder / "weights.safetensors"
         tensors = load_file(weights)
-        for name, bad in (("law.c", tensors["law.c"] * 2), ("do.b", tensors["do.b"] + 7)):
+        for name, bad in (("law.2", tensors["law.2"] * 2), ("do.1", tensors["do.1"] + 7)):
             save_file(tensors | {name: bad}, weights)
             with pytest.raises(FormatError, match=r"one is off by 1|value 7 is outside"):
                 SCM.load(folder)

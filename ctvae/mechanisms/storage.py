@@ -31,18 +31,20 @@ def laws_to_tensors(
 ) -> tuple[dict[str, Tensor], Settings]:
     """Writes every law and every intervention.
 
-    A law of a kind of its own is written as its table.
+    A law of a kind of its own is written as its table. Tensors are named by the slots' columns:
+    names of slots may hold dots, with which those of tensors are put together.
 
     Args:
-        mechanisms: Slot name to law.
+        mechanisms: Slot name to law, in column order.
         interventions: Slot name to intervention.
 
     Returns:
         Tensors by name, and JSON-serialisable settings by slot name.
     """
     writer = _Writer()
-    laws = {name: writer.law(f"law.{name}", law) for name, law in mechanisms.items()}
-    done = {name: writer.done(f"do.{name}", what) for name, what in interventions.items()}
+    columns = {name: column for column, name in enumerate(mechanisms)}
+    laws = {name: writer.law(f"law.{columns[name]}", law) for name, law in mechanisms.items()}
+    done = {name: writer.done(f"do.{columns[name]}", what) for name, what in interventions.items()}
     return writer.tensors, {"mechanisms": laws, "interventions": done}
 
 
@@ -67,14 +69,14 @@ def laws_from_tensors(
     """
     reader = _Reader(tensors, where)
     mechanisms: dict[str, Mechanism] = {}
-    for slot in slots:
+    for column, slot in enumerate(slots):
         sizes = tuple(slots[name].cardinality for name in parents_of(slot.name))
         shape = (*sizes, slot.cardinality)
-        mechanisms[slot.name] = reader.law(
-            f"law.{slot.name}", settings["mechanisms"][slot.name], shape
-        )
+        law = settings["mechanisms"][slot.name]
+        mechanisms[slot.name] = reader.law(f"law.{column}", law, shape)
     done = {
-        name: reader.done(f"do.{name}", what) for name, what in settings["interventions"].items()
+        name: reader.done(f"do.{slots.index(name)}", what)
+        for name, what in settings["interventions"].items()
     }
     return mechanisms, done
 
@@ -84,6 +86,7 @@ class _Writer:
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
     def put(self, name: str, tensor: Tensor) -> list[int]:
+        assert name not in self.tensors, f"two tensors named {name}"
         self.tensors[name] = tensor
         return list(tensor.shape)
 
