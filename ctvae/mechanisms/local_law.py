@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from ctvae.mechanisms.base import TABLE_BUDGET, Mechanism
 
@@ -59,6 +60,13 @@ class LocalLaw:
         return self.mechanism.log_probs(nothing).dtype
 
     @property
+    def row_noise(self) -> bool | Bool[Tensor, " batch"]:
+        """Whether the unit's own noise drives the law; row by row where regimes differ in it."""
+        if isinstance(self.own_noise, bool) or self.regime is None:
+            return bool(self.own_noise)
+        return self.own_noise[self.regime]
+
+    @property
     def is_small(self) -> bool:
         """Whether the law fits a table within the budget of tables made unasked."""
         return math.prod(self.mechanism.parent_cardinalities) * self.mechanism.cardinality <= (
@@ -67,12 +75,14 @@ class LocalLaw:
 
     @cached_property
     def natural_table(self) -> Float[Tensor, "*parents codes"]:
-        """The probabilities before the response; a regime is the first axis."""
+        """The mechanism's probabilities, before the response; a regime is the first axis."""
         return self.mechanism.table()
 
     @cached_property
     def table(self) -> Float[Tensor, "*parents codes"]:
-        """The probabilities of the reported codes; a regime is the first axis."""
+        """The probabilities of the reported codes; a regime, or a forced row, comes first."""
+        if self.forced is not None:
+            return one_hot(self.forced, self.mechanism.cardinality).to(self.dtype)
         return self.respond(self.natural_table)
 
     @cached_property

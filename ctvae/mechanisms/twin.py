@@ -18,7 +18,7 @@ from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.slots import SlotSpace
 
-__all__ = ["OTHER_WORLD", "twin_laws"]
+__all__ = ["OTHER_WORLD", "coupled_table", "twin_laws"]
 
 OTHER_WORLD = "'"
 """What follows a slot's name where its code in the other world is meant."""
@@ -68,40 +68,54 @@ def twin_laws(
     for column, name in enumerate(names):
         law = factual.laws[column]
         parents = tuple(names[p] for p in law.parents)
-        laws[name] = (parents, TableMechanism(_factual_table(law, factual.dtype)))
+        laws[name] = (parents, TableMechanism(law.table.to(factual.dtype)))
     for column in reached:
         law, new = factual.laws[column], world.laws[column]
         after = tuple(others.get(p, p) for p in new.parents)
         if new.forced is not None or not (law.own_noise and new.own_noise):
             scope = sorted(after)
-            table = _factual_table(new, factual.dtype)
+            table = new.table.to(factual.dtype)
             order = sorted(range(len(after)), key=lambda k: after[k])
             table = table.permute(*order, len(order))
         else:
-            scope = sorted({column, *law.parents, *after})
-            table = _coupled_table(slots, scope, column, law, new, after, couplings[column], budget)
+            scope, table = coupled_table(
+                slots, column, law, new, after, couplings[column], budget=budget
+            )
         parents = tuple(slots.names[c] for c in scope)
         laws[names[column] + OTHER_WORLD] = (parents, TableMechanism(table))
     return slots, laws
 
 
-def _factual_table(law: LocalLaw, dtype: torch.dtype) -> Float[Tensor, "*parents codes"]:
-    if law.forced is None:
-        return law.table.to(dtype)
-    return torch.nn.functional.one_hot(law.forced, law.mechanism.cardinality).to(dtype)
-
-
-def _coupled_table(
+def coupled_table(
     slots: SlotSpace,
-    scope: Sequence[int],
     column: int,
     law: LocalLaw,
     new: LocalLaw,
     after: tuple[int, ...],
     coupling: Coupling,
-    budget: int,
-) -> Float[Tensor, "*parents codes"]:
-    """The law of a slot's other self, given its own code and the parents in both worlds."""
+    *,
+    budget: int = TABLE_BUDGET,
+) -> tuple[list[int], Float[Tensor, "*parents codes"]]:
+    """Writes the law of a slot's other self, given its own code and the parents in both worlds.
+
+    Args:
+        slots: The columns of both worlds.
+        column: The slot.
+        law: Its law in this world, one world.
+        new: Its law in the other one, which the same noise drives.
+        after: The columns that the new law reads, in the order of its axes.
+        coupling: How the noise links the two codes.
+        budget: The largest table allowed, in entries.
+
+    Returns:
+        The columns of the table's axes, increasing, and the table.
+
+    Raises:
+        StateSpaceError: When the table would exceed the budget.
+
+    Cost: the product of the codes of all columns read, times the slot's codes.
+    """
+    scope = sorted({column, *law.parents, *after})
     sizes = [slots[c].cardinality for c in scope]
     size = slots[column].cardinality
     entries = math.prod(sizes) * size
@@ -127,7 +141,7 @@ def _coupled_table(
     if law.response is not None:
         kernel = _behind(law.response, p, kernel, q)
     probs = kernel[place, codes[column]]
-    return new.respond(probs).reshape(*sizes, size)
+    return scope, new.respond(probs).reshape(*sizes, size)
 
 
 def _rows(law: LocalLaw) -> Tensor:

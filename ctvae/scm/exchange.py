@@ -7,10 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from ctvae.errors import ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.interop.bif import read_bif, write_bif
@@ -18,7 +14,6 @@ from ctvae.interop.dowhy import to_gcm
 from ctvae.interop.parts import ModelParts, join_parts
 from ctvae.interop.pgmpy import from_pgmpy, to_pgmpy
 from ctvae.mechanisms.base import Mechanism
-from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.program import Program
 from ctvae.slots import Slot
 
@@ -115,14 +110,7 @@ class Exchange(ABC):
         return join_parts(
             list(program.slots),
             {
-                name: ([names[parent] for parent in law.parents], _table(law))
+                name: ([names[parent] for parent in law.parents], law.table)
                 for name, law in zip(names, program.laws, strict=True)
             },
         )
-
-
-def _table(law: LocalLaw) -> Float[Tensor, "*parents codes"]:
-    if law.forced is None:
-        return law.table
-    one_hot = torch.nn.functional.one_hot(law.forced, law.mechanism.cardinality)
-    return one_hot.to(law.dtype)

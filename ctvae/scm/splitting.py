@@ -8,11 +8,14 @@ from dataclasses import replace
 from ctvae.errors import InterventionError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.couplings import Coupling
 from ctvae.mechanisms.function import FunctionMechanism
 from ctvae.mechanisms.interventions import Intervention
+from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.per_row import PerRow
 from ctvae.mechanisms.replacements import Conditional, Soft
 from ctvae.mechanisms.table import TableMechanism
+from ctvae.mechanisms.twin import coupled_table
 from ctvae.slots import Slot, SlotSpace
 
 __all__ = ["split_graph", "split_laws", "split_name", "split_slots"]
@@ -64,6 +67,7 @@ def split_laws(
     graph: CausalGraph,
     mechanisms: Mapping[str, Mechanism],
     done: Mapping[str, Intervention],
+    couplings: Mapping[str, Coupling],
 ) -> tuple[dict[str, Mechanism], dict[str, Intervention]]:
     """Rewrites laws and interventions for the split graph.
 
@@ -72,6 +76,8 @@ def split_laws(
         graph: The natural DAG.
         mechanisms: Name to law.
         done: Name to intervention.
+        couplings: For each name, how a unit's noise links what a slot would have been to what
+            another mechanism makes of it.
 
     Returns:
         Name to law, the other halves copying; and what to do to those halves.
@@ -89,18 +95,35 @@ def split_laws(
         size = slots[name].cardinality
         copy = FunctionMechanism(lambda code: code, size, [size])
         laws[split_name(name)] = copy.to(mechanisms[name].device)
-    return laws, {split_name(name): _renamed(law, done) for name, law in done.items()}
+    again = {}
+    for name, what in done.items():
+        read = tuple(wide.index(_half(parent, done)) for parent in graph.parents(name))
+        natural = LocalLaw(read, mechanisms[name])
+        again[split_name(name)] = _renamed(name, what, wide, natural, done, couplings[name])
+    return laws, again
 
 
 def _half(name: str, done: Mapping[str, Intervention]) -> str:
     return split_name(name) if name in done else name
 
 
-def _renamed(law: Intervention, done: Mapping[str, Intervention]) -> Intervention:
+def _renamed(
+    name: str,
+    law: Intervention,
+    wide: SlotSpace,
+    natural: LocalLaw,
+    done: Mapping[str, Intervention],
+    coupling: Coupling,
+) -> Intervention:
     """The same intervention, reading the halves that children see."""
     match law:
         case Soft(mechanism, parents):
-            return Soft(mechanism, [_half(str(parent), done) for parent in parents or ()])
+            assert isinstance(mechanism, Mechanism), "a model holds checked interventions"
+            read = tuple(wide.index(_half(str(parent), done)) for parent in parents or ())
+            new = LocalLaw(read, mechanism.to(natural.mechanism.device))
+            # The unit keeps its noise, so what it would have been tells about what it becomes.
+            scope, table = coupled_table(wide, wide.index(name), natural, new, read, coupling)
+            return Soft(table, [wide.names[column] for column in scope])
         case Conditional(rule, parents):
             names = [_half(str(parent), done) for parent in parents]
             assert isinstance(rule, FunctionMechanism), "a model holds checked interventions"
@@ -114,6 +137,6 @@ def _renamed(law: Intervention, done: Mapping[str, Intervention]) -> Interventio
                 if isinstance(choice, int | str):
                     msg = f"an unchecked choice {choice!r}"
                     raise InterventionError(msg)
-                renamed.append(_renamed(choice, done))
+                renamed.append(_renamed(name, choice, wide, natural, done, coupling))
             return replace(law, choices=renamed)
     return law
