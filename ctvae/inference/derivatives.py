@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -46,66 +45,68 @@ def single_effects(
         budget: The largest intermediate table allowed, in entries.
 
     Returns:
-        For each column ``(codes of the column, codes of the target)``; for the target itself the
-        identity. A row of ``nan`` says that the evidence cannot be where the slot has that code.
+        For each column ``(codes of the column, codes of the target)``; for the target itself rows
+        of the identity. A row of ``nan`` says that the evidence cannot be where the slot is set to
+        that code.
 
     Raises:
         ShapeError: When there is one world or one piece of evidence per row.
 
     Source: the differential approach of Darwiche (2003), applied to the truncated factorisation.
     Cost: one contraction and as many derivatives as the target has codes, whatever the number of
-        slots; one query for each slot and code where evidence contradicts itself beyond the range
-        of the numbers.
+        slots; one query more for each slot and code under which the evidence cannot be, or has a
+        probability beyond the range of the numbers.
     """
     if program.batch is not None or any(codes.ndim for codes in given.values()):
         msg = "all effects at once are for one world and one piece of evidence; ask row by row"
         raise ShapeError(msg)
-    free = _free(program)
+    free = _free(program, program.ancestors({target, *given}))
     table, safe = joint(free, [target], given, budget=budget)
-    if not safe:
-        columns = range(len(program.slots))
-        return [_one_by_one(program, target, given, column, budget) for column in columns]
-    leaves = [law.table for law in free.laws]
+    leaves = _leaves(free)
     one = torch.eye(len(table), dtype=table.dtype, device=table.device)
-    grads = torch.autograd.grad(
-        table, leaves, grad_outputs=one, is_grads_batched=True, allow_unused=True
+    found = torch.autograd.grad(
+        table, list(leaves.values()), grad_outputs=one, is_grads_batched=True, allow_unused=True
     )
+    grads = dict(zip(leaves, found, strict=True))
     size = program.slots[target].cardinality
     effects = []
     for column, slot in enumerate(program.slots):
-        grad = grads[column]
-        if column == target:
-            effect = torch.eye(size, dtype=table.dtype, device=table.device)
-        elif grad is None:
-            effect = table.detach().expand(slot.cardinality, -1)
+        grad = grads.get(column)
+        if grad is None:
+            joints = table.detach().expand(slot.cardinality, -1)
         else:
-            effect = grad.reshape(size, -1, slot.cardinality).sum(1).T
-        total = effect.sum(1, keepdim=True)
+            joints = grad.reshape(size, -1, slot.cardinality).sum(1).T
+        total = joints.sum(1, keepdim=True)
+        effect = joints / total
+        can_be = torch.ones_like(total[:, 0], dtype=torch.bool)
+        if column in given:
+            can_be = torch.arange(slot.cardinality, device=can_be.device) == given[column]
+            effect = effect.masked_fill(~can_be[:, None], torch.nan)
         # Evidence far likelier where the slot is set than here takes the derivatives too far.
-        if not bool(((total > 0) & total.isfinite()).all()):
-            effects.append(_one_by_one(program, target, given, column, budget))
-            continue
-        effects.append(effect / total)
+        lost = ~((total[:, 0] > 0) & total[:, 0].isfinite())
+        for code in (can_be & (lost if safe else True)).nonzero()[:, 0]:
+            effect[code] = _effect(program, target, given, column, code, budget)
+        effects.append(effect)
     return effects
 
 
-def _one_by_one(
-    program: Program, target: int, given: Mapping[int, Tensor], column: int, budget: int
-) -> Tensor:
-    """The effects of one slot, one query for each code, where derivatives would lose entries."""
-    size = program.slots[target].cardinality
-    if column == target:
-        return torch.eye(size, dtype=program.dtype, device=program.device)
-    rows = []
-    for code in range(program.slots[column].cardinality):
-        laws = list(program.laws)
-        value = torch.tensor(code, device=program.device)
-        laws[column] = LocalLaw((), laws[column].mechanism, forced=value, own_noise=False)
-        row = torch.full((size,), torch.nan, dtype=program.dtype, device=program.device)
-        with contextlib.suppress(EvidenceError):
-            row = query(Program.pack(program.slots, laws), [target], given, budget=budget)
-        rows.append(row)
-    return torch.stack(rows)
+def _effect(
+    program: Program,
+    target: int,
+    given: Mapping[int, Tensor],
+    column: int,
+    code: Tensor,
+    budget: int,
+) -> Float[Tensor, " codes"]:
+    """One query, where derivatives would lose entries; ``nan`` where the evidence cannot be."""
+    laws = list(program.laws)
+    laws[column] = LocalLaw((), laws[column].mechanism, forced=code, own_noise=False)
+    world = Program.pack(program.slots, laws)
+    try:
+        return query(world, [target], given, budget=budget)
+    except EvidenceError:
+        size = program.slots[target].cardinality
+        return torch.full((size,), torch.nan, dtype=program.dtype, device=program.device)
 
 
 def expected_counts(
@@ -140,22 +141,29 @@ def expected_counts(
     Source: Russell, Binder, Koller and Kanazawa (1995); Darwiche (2003).
     Cost: one contraction and one derivative for all columns and rows.
     """
-    free = _free(program, cut=True)
+    natural = {column for column, law in enumerate(program.laws) if law.forced is None}
+    free = _free(program, natural)
     logs = log_evidence(free, given, budget=budget)
     logs = logs if logs.ndim else logs.expand(len(weights))
     if not bool((logs > -torch.inf).all()):
         row = int((logs == -torch.inf).nonzero()[0])
         msg = f"row {row} has probability zero under the tables; give a positive pseudocount"
         raise EvidenceError(msg)
-    leaves = [law.table for law in free.laws]
+    leaves = _leaves(free)
     total = (logs * weights.to(logs)).sum()
-    grads: Sequence[Tensor | None] = [None] * len(leaves)
-    if total.requires_grad:
-        grads = torch.autograd.grad(total, leaves, allow_unused=True)
     counts = [
-        torch.zeros_like(leaf) if grad is None else (leaf * grad).detach()
-        for leaf, grad in zip(leaves, grads, strict=True)
+        torch.zeros(
+            (*law.mechanism.parent_cardinalities, law.mechanism.cardinality),
+            dtype=program.dtype,
+            device=program.device,
+        )
+        for law in program.laws
     ]
+    if total.requires_grad:
+        grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+        for (column, leaf), grad in zip(leaves.items(), grads, strict=True):
+            if grad is not None:
+                counts[column] = (leaf * grad).detach()
     return counts, logs.detach()
 
 
@@ -188,16 +196,16 @@ class _Leaf:
         return _Leaf(self.probs.to(device))
 
 
-def _free(program: Program, *, cut: bool = False) -> Program:
-    """The same world with tables that derivatives can be taken by; forced ones too, unless cut."""
-    laws = []
-    for law in program.laws:
-        table = law.table.detach()
-        if law.forced is not None and not cut:
-            size = table.shape[-1]
-            point = torch.nn.functional.one_hot(law.forced, size).to(program.dtype)
-            laws.append(LocalLaw((), _Leaf(point.requires_grad_())))
-            continue
-        leaf = _Leaf(table.to(program.dtype).clone().requires_grad_())
-        laws.append(replace(law, mechanism=leaf, response=None))
+def _free(program: Program, columns: set[int]) -> Program:
+    """The same world, these columns with tables that derivatives can be taken by."""
+    laws = list(program.laws)
+    for column in columns:
+        law = laws[column]
+        leaf = _Leaf(law.table.detach().to(program.dtype).clone().requires_grad_())
+        laws[column] = LocalLaw(law.parents, leaf, regime=law.regime)
     return Program(program.slots, tuple(laws), program.order)
+
+
+def _leaves(free: Program) -> dict[int, Tensor]:
+    laws = enumerate(free.laws)
+    return {column: law.table for column, law in laws if isinstance(law.mechanism, _Leaf)}

@@ -10,10 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctvae.errors import RegimeError, ShapeError
+from ctvae.errors import EvidenceError, RegimeError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.inference.derivatives import expected_counts, single_effects
 from ctvae.inference.em import learn_tables
+from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.neural import NeuralMechanism
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.regimes import Regime, Samples
 from ctvae.scm import SCM
@@ -142,6 +144,41 @@ def test_evidence_far_likelier_under_do_does_not_overflow(dtype, children):
     effects = scm.effects_on("y", given=dict.fromkeys(names, 0))["a"]
     expected = torch.tensor([[0.9, 0.1], [0.2, 0.8]], dtype=dtype)
     torch.testing.assert_close(effects, expected, rtol=0, atol=1e-6)
+
+
+def test_slots_whose_own_law_is_not_needed_may_have_one_that_fits_no_table():
+    """A law of 2^30 rows: of a slot that was set, and of one below the slot asked for."""
+    names = [f"p{k}" for k in range(30)]
+    edges = [(name, "x") for name in names] + [("x", "y"), *((name, "z") for name in names)]
+    graph = CausalGraph.from_edges(edges)
+    wide = NeuralMechanism(2, [2] * 30, seed=0)
+    tilted = TableMechanism([0.3, 0.7])
+    laws: dict[str, Mechanism] = {**dict.fromkeys(names, tilted), "x": wide, "z": wide}
+    laws["y"] = TableMechanism([[0.9, 0.1], [0.2, 0.8]])
+    scm = SCM(graph, [Slot(name, 2) for name in (*names, "x", "y", "z")], laws).do({"x": 0})
+    effects = scm.effects_on("y")
+    expected = torch.tensor([[0.9, 0.1], [0.2, 0.8]], dtype=torch.float64)
+    torch.testing.assert_close(effects["x"], expected)
+    torch.testing.assert_close(effects["z"], expected[[0, 0]])
+
+
+def test_evidence_that_cannot_be_under_do_has_no_effect_and_says_so():
+    scm = SCMS["zeros in tables"]()
+    for asked in scm.slots.names:
+        for seen, slot in zip(scm.slots.names, scm.slots, strict=True):
+            for code in range(slot.cardinality):
+                try:
+                    effects = scm.effects_on(asked, {seen: code})
+                except EvidenceError:
+                    continue
+                for name, rows in effects.items():
+                    for value, row in enumerate(rows):
+                        world = scm.do({name: value})
+                        if bool(row.isnan().any()):
+                            with pytest.raises(EvidenceError):
+                                world.query(asked, {seen: code})
+                        else:
+                            torch.testing.assert_close(row, world.query(asked, {seen: code}))
 
 
 class TestMissingEntries:
