@@ -13,8 +13,9 @@ from ctvae.errors import EvidenceError, ShapeError
 from ctvae.inference.contraction import DEFAULT_BUDGET
 from ctvae.inference.elimination import sample_given
 from ctvae.inference.sampling import draw_by_cuts, draw_by_rows, draw_column
+from ctvae.mechanisms.base import Mechanism
 from ctvae.mechanisms.couplings import Coupling
-from ctvae.mechanisms.local_law import LocalLaw, cumulative_cuts
+from ctvae.mechanisms.local_law import LocalLaw, SwitchMechanism, cumulative_cuts
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, check_count, make_generator, spawn
 
@@ -222,7 +223,7 @@ class _Rows:
     ) -> None:
         law = program.laws[column]
         shape = (tile[0] * tile[1],)
-        self.law = law
+        self.law, self.codes = law, codes
         self.regime = None if law.regime is None else law.regime.expand(tile).reshape(-1)
         index = program.row_index(column, codes, self.regime) if law.is_small else None
         self.index = torch.zeros(shape, dtype=torch.long, device=program.device)
@@ -254,11 +255,39 @@ class _Rows:
 
     def same_as(self, other: _Rows) -> Bool[Tensor, " n"]:
         """Where both worlds have one law and one row of it."""
-        if self.law.mechanism is not other.law.mechanism:
-            return torch.zeros_like(self.index, dtype=torch.bool)
-        if self.parents is not None and other.parents is not None:
-            return (self.parents == other.parents).all(-1)
-        return self.index == other.index
+        if self.law.mechanism is other.law.mechanism:
+            if self.parents is not None and other.parents is not None:
+                return (self.parents == other.parents).all(-1)
+            return self.index == other.index
+        same = torch.zeros_like(self.index, dtype=torch.bool)
+        for mechanism, read, rows in self.alternatives():
+            for twin, twin_read, twin_rows in other.alternatives():
+                if mechanism is twin:
+                    alike = rows & twin_rows
+                    for column, twin_column in zip(read, twin_read, strict=True):
+                        alike = alike & (self.codes[column] == other.codes[twin_column])
+                    same |= alike
+        return same
+
+    def alternatives(self) -> list[tuple[Mechanism, tuple[int, ...], Bool[Tensor, "#n"]]]:
+        """The laws that regimes pick from, the columns each one reads, and the draws it makes."""
+        law = self.law
+        if not isinstance(law.mechanism, SwitchMechanism):
+            return [(law.mechanism, law.parents, torch.ones_like(self.index[:1]).bool())]
+        regimes: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+        for regime, (choice, read) in enumerate(
+            zip(law.mechanism.choices, law.mechanism.positions, strict=True)
+        ):
+            regimes.setdefault((id(choice), read), []).append(regime)
+        assert self.regime is not None
+        return [
+            (
+                law.mechanism.choices[own[0]],
+                tuple(law.parents[k] for k in read),
+                torch.isin(self.regime, torch.tensor(own, device=self.regime.device)),
+            )
+            for (_, read), own in regimes.items()
+        ]
 
     def reported(self, codes: Tensor) -> Tensor:
         response = self.law.response
@@ -282,11 +311,7 @@ class _Rows:
 
 def _own_noise(law: LocalLaw, new: LocalLaw) -> bool | Bool[Tensor, " batch"]:
     """Whether a unit's own noise drives the slot in both worlds."""
-    both: list[bool | Tensor] = []
-    for one in (law, new):
-        own = one.own_noise
-        both.append(own[one.regime] if isinstance(own, Tensor) and one.regime is not None else own)
-    first, second = both
+    first, second = law.row_noise, new.row_noise
     if first is False or second is False:
         return False
     if isinstance(first, Tensor):

@@ -12,7 +12,7 @@ from ctvae.inference.variational import PyroModel, plate_size
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, make_generator
 
-__all__ = ["abduct_noise", "noise_name", "structural_model"]
+__all__ = ["abduct_noise", "draw_name", "noise_name", "structural_model"]
 
 
 def noise_name(slot: str) -> str:
@@ -27,6 +27,18 @@ def noise_name(slot: str) -> str:
     return f"{slot}.noise"
 
 
+def draw_name(slot: str) -> str:
+    """Names the site of what a randomised experiment on a slot draws.
+
+    Args:
+        slot: The slot.
+
+    Returns:
+        ``slot.draw``.
+    """
+    return f"{slot}.draw"
+
+
 def structural_model(program: Program, num_rows: int | None = None) -> PyroModel:
     r"""Writes a world as a Pyro program with explicit noise and deterministic slots.
 
@@ -37,7 +49,8 @@ def structural_model(program: Program, num_rows: int | None = None) -> PyroModel
     ``pyro.deterministic`` site without event axes, so that handlers with worlds of their own on
     axes left of the plate (ChiRho) broadcast. The noise belongs to the unit: running the programs
     of two worlds with one noise gives a unit's codes in both. Gumbel-max noise is one choice among
-    many that give the same interventional laws.
+    many that give the same interventional laws. What a randomised experiment draws is not the
+    unit's: a slot under ``Stochastic`` reads the site ``slot.draw`` in its place.
 
     Evidence on a deterministic slot is *ignored* by Pyro, in silence. To condition a unit on its
     codes, draw its noise with ``abduct_noise`` and condition on that.
@@ -72,7 +85,16 @@ def structural_model(program: Program, num_rows: int | None = None) -> PyroModel
                 zeros = torch.zeros(
                     law.mechanism.cardinality, dtype=program.dtype, device=program.device
                 )
-                noise = pyro.sample(noise_name(name), dist.Gumbel(zeros, zeros + 1).to_event(1))
+                gumbel = dist.Gumbel(zeros, zeros + 1).to_event(1)
+                own = law.row_noise
+                if own is True:
+                    noise = pyro.sample(noise_name(name), gumbel)
+                elif own is False:
+                    noise = pyro.sample(draw_name(name), gumbel)
+                else:
+                    noise = pyro.sample(noise_name(name), gumbel)
+                    draw = pyro.sample(draw_name(name), gumbel)
+                    noise = torch.where(own[:, None], noise, draw)
                 regime = () if law.regime is None else (law.regime,)
                 read = (*regime, *(values[parent] for parent in law.parents))
                 table = law.natural_table.to(program.dtype).log()
@@ -104,7 +126,8 @@ def abduct_noise(
 
     Returns:
         Site to noise, for ``pyro.condition`` of ``structural_model`` of this or another world;
-        forced slots have none.
+        forced slots have none. What an experiment drew comes as ``slot.draw``, which repeats that
+        experiment; drop it where the other world makes an experiment of its own on that slot.
 
     Raises:
         ShapeError: When the units do not match the worlds, or a slot is shifted.
@@ -146,7 +169,18 @@ def abduct_noise(
         waits = (-torch.log1p(-uniform)).clamp(min=torch.finfo(torch.float64).tiny)
         others = waits[:, :-1].scatter(1, own, 0)
         noise = -(others + log_p.exp() * waits[:, -1:]).log()
-        found[noise_name(name)] = _separated(log_p, noise, own).to(program.dtype)
+        noise = _separated(log_p, noise, own).to(program.dtype)
+        if law.row_noise is True:
+            found[noise_name(name)] = noise
+        elif law.row_noise is False:
+            found[draw_name(name)] = noise
+        else:
+            # What a row did not use tells nothing: its law is the one before anything was seen.
+            wait = torch.rand(noise.shape, generator=generator, device=noise.device).double()
+            prior = -(-torch.log1p(-wait)).clamp(min=torch.finfo(torch.float64).tiny).log()
+            prior, unit = prior.to(noise), law.row_noise[:, None]
+            found[noise_name(name)] = torch.where(unit, noise, prior)
+            found[draw_name(name)] = torch.where(unit, prior, noise)
     return found
 
 

@@ -23,7 +23,7 @@ from ctvae.mechanisms import (
 from ctvae.mechanisms.couplings import Coupling, Gumbel, Independent, Maximal, Monotone
 from ctvae.mechanisms.merging import Done
 from ctvae.scm import SCM
-from ctvae.slots import Slot
+from ctvae.slots import Slot, SlotKey
 from tests.inference.test_interventions import LAW_C, NEW_B, WORLDS, backwards
 from tests.oracles import assert_counts_follow, enumerate_joint
 from tests.strategies import SCMS
@@ -105,7 +105,7 @@ class TestLaws:
         scm = SCM.from_edges(
             [("a", "b"), ("a", "c"), ("b", "c")], cardinality={"a": 2, "b": 3, "c": 2}, seed=9
         ).to(device)
-        a, b, c = (scm.mechanisms[name].table().cpu() for name in "abc")
+        b, c = (scm.mechanisms[name].table().cpu() for name in "bc")
         joint = enumerate_joint(scm)
         law = np.zeros((2, 3, 2, 3, 2))
         for x in itertools.product(range(2), range(3), range(2)):
@@ -121,7 +121,14 @@ class TestLaws:
         pairs = torch.cat([seen, other[:, 1:]], 1).T.cpu().numpy()
         counts = np.bincount(np.ravel_multi_index(pairs, law.shape), minlength=law.size)
         assert_counts_follow(counts, law)
-        assert a.shape == (2,)
+
+
+PER_ROW = [
+    name
+    for name, make in WORLDS.items()
+    if make().program.batch is None and name not in {"nothing", "rule, turned edge"}
+]
+"""Worlds that fit into one row beside one in which nothing is done."""
 
 
 class SCMRows:
@@ -241,5 +248,46 @@ def test_couplings_by_column_are_those_by_name():
         for key in (1, "b")
     )
     assert torch.equal(by_column, by_name)
+    twice: dict[SlotKey, Coupling] = {1: Maximal(), "b": Maximal()}
     with pytest.raises(CTVAEError, match="'b' twice"):
-        scm.counterfactual(units, do={"a": 1}, coupling={1: Maximal(), "b": Maximal()}, seed=0)
+        scm.counterfactual(units, do={"a": 1}, coupling=twice, seed=0)
+
+
+@pytest.mark.parametrize("coupling", COUPLINGS.values(), ids=COUPLINGS.keys())
+class TestWhatIsNotTouched:
+    """Laws of every kind of world, whichever coupling: what no change reaches stays as it was."""
+
+    @pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS.keys())
+    def test_slots_that_are_not_reached_keep_their_codes(self, make, coupling, device):
+        scm = make().to(device)
+        batch = scm.program.batch or 1
+        rows = SCMRows(scm, torch.arange(batch).repeat_interleave(20)).scm
+        units = rows.sample(1, seed=1)[0] if scm.program.batch else rows.sample(20, seed=1)
+        some = {name: units[:, rows.slots.index(name)] for name in "abcd"}
+        for name in "abcd":
+            column = rows.slots.index(name)
+            reached = rows.do({name: 0}).program.descendants({column})
+            kept = sorted(set(range(4)) - reached)
+            for seen in (units, some):
+                other = rows.counterfactual(seen, do={name: 0}, coupling=coupling, seed=2)[:, 0]
+                assert torch.equal(other[:, kept], units[:, kept])
+
+    @pytest.mark.parametrize("world", PER_ROW)
+    def test_rows_in_which_nothing_is_done_keep_their_codes(self, world, coupling, device):
+        natural = backwards().to(device)
+        units = natural.sample(30, seed=1)
+        done = dict(WORLDS[world]().interventions)
+        rows: list[dict[str, Intervention]] = [done, {}]
+        other = natural.counterfactual(units, do=rows * 15, coupling=coupling, seed=2)[:, 0]
+        assert torch.equal(other[1::2], units[1::2])
+        assert bool((other != units).any())
+
+
+def test_a_shift_is_one_shift_whether_given_per_row_or_for_all():
+    """Rows of one amount have the same law behind their regimes; no coupling redraws them."""
+    scm = chain_of_three().do({"b": Shift(torch.tensor([1, 1]), wrap=True)})
+    units = torch.tensor([[0, 1, 1], [1, 2, 3]])
+    again = scm.counterfactual(
+        units, do={"b": Shift(1, wrap=True)}, num_samples=200, coupling=Independent(), seed=0
+    )
+    assert bool((again[:, :, 1] == units[:, None, 1]).all())

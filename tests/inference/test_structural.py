@@ -9,9 +9,11 @@ import torch
 
 from ctvae.errors import EvidenceError, ShapeError
 from ctvae.inference.structural import structural_model
-from ctvae.mechanisms import Shift
+from ctvae.mechanisms import PerRow, Shift, Stochastic
 from ctvae.randomness import scoped_seed
-from tests.inference.test_interventions import WORLDS, backwards
+from tests.inference.test_counterfactual import SCMRows
+from tests.inference.test_interventions import LAW_C, WORLDS, backwards
+from tests.inference.test_two_worlds import ONE_WORLD
 from tests.oracles import assert_counts_follow, enumerate_joint
 from tests.strategies import SCMS
 
@@ -69,6 +71,64 @@ def test_one_noise_in_two_worlds_is_the_gumbel_coupling(device):
         pairs = torch.stack([seen[:, scm.slots.index(name)], codes[name]]).cpu().numpy()
         counts = np.bincount(np.ravel_multi_index(pairs, law.shape), minlength=law.size)
         assert_counts_follow(counts, law)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("world", ONE_WORLD)
+def test_one_noise_in_two_worlds_is_one_unit_whatever_is_done(world, device):
+    """Also an experiment: what it draws is not the unit's, and its noise is not abducted."""
+    natural = backwards().to(device)
+    seen = natural.sample(50_000, seed=7)
+    noise = natural.abduct(seen, seed=8)
+    done = dict(WORLDS[world]().interventions)
+    model = natural.do(done).structural_model(len(seen))
+    with scoped_seed(0, device=natural.program.device):  # for the experiment
+        codes = pyro.condition(model, data=noise)()
+    twin = natural.twin(done)
+    for column, name in enumerate("abcd"):
+        if name + "'" not in twin.slots.names:
+            assert torch.equal(codes[name], seen[:, column])
+            continue
+        law = twin.query([name, name + "'"]).cpu().numpy()
+        pairs = torch.stack([seen[:, column], codes[name]]).cpu().numpy()
+        counts = np.bincount(np.ravel_multi_index(pairs, law.shape), minlength=law.size)
+        assert_counts_follow(counts, law)
+
+
+NOT_SHIFTED = [
+    name
+    for name, make in WORLDS.items()
+    if all(law.response is None for law in make().program.laws)
+]
+
+
+@pytest.mark.parametrize("world", NOT_SHIFTED)
+def test_units_of_intervened_worlds_are_given_back(world, device):
+    scm = WORLDS[world]()
+    index = torch.arange(scm.program.batch or 1).repeat_interleave(500)
+    rows = SCMRows(scm.to(device), index).scm
+    seen = rows.sample(1, seed=1)[0] if scm.program.batch else rows.sample(500, seed=1)
+    noise = rows.abduct(seen, seed=2)
+    codes = pyro.condition(rows.structural_model(len(seen)), data=noise)()
+    assert torch.equal(torch.stack([codes[name] for name in "abcd"], 1), seen)
+
+
+@pytest.mark.statistical
+def test_an_experiment_tells_nothing_of_the_units_own_noise():
+    """Natural codes of units that took part in an experiment follow the natural law."""
+    natural = backwards()
+    kinds = PerRow([Stochastic(LAW_C[0]), None], torch.arange(40_000) % 2)
+    seen = natural.do({"c": kinds}).sample(1, seed=3)[0]
+    noise = natural.do({"c": kinds}).abduct(seen, seed=4)
+    codes = pyro.condition(natural.structural_model(len(seen)), data=noise)()
+    assert torch.equal(codes["c"][1::2], seen[1::2, 2])
+    law = natural.query(["c", "d"]).numpy()
+    pairs = torch.stack([codes["c"][::2], codes["d"][::2]]).numpy()
+    counts = np.bincount(np.ravel_multi_index(pairs, law.shape), minlength=law.size)
+    assert_counts_follow(counts, law)
+    same = (codes["c"][::2] == seen[::2, 2]).double().mean()
+    chance = sum(float(LAW_C[0, c] * law[c].sum()) for c in range(4))
+    assert abs(float(same) - chance) < 6 * (0.25 / 20_000) ** 0.5
 
 
 def test_what_cannot_be_abducted_is_told():
