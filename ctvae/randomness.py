@@ -93,12 +93,15 @@ def spawn(seed: Seed, count: int) -> list[int]:
     Returns:
         ``count`` integers in ``[0, 2**62)``; the same parent gives the same list.
 
+    Raises:
+        ShapeError: When the count is no integer of at least zero.
+
     Example:
         >>> spawn(0, 2) == spawn(0, 2)
         True
     """
-    generator = make_generator(seed)
-    return torch.randint(0, 2**62, (count,), generator=generator).tolist()
+    count = check_count(count, "count")
+    return torch.randint(0, 2**62, (count,), generator=make_generator(seed)).tolist()
 
 
 @contextmanager

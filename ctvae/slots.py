@@ -65,8 +65,9 @@ class Slot:
             msg = f"slot {self.name!r}: states must be texts, one per code, got {self.states!r}"
             raise CodeError(msg)
         object.__setattr__(self, "states", tuple(self.states))
-        named = len(set(self.states)) == len(self.states) == self.cardinality
-        if self.states and not (named and all(isinstance(s, str) and s for s in self.states)):
+        texts = all(isinstance(state, str) and state for state in self.states)
+        named = texts and len(set(self.states)) == len(self.states) == self.cardinality
+        if self.states and not named:
             msg = (
                 f"slot {self.name!r}: states must be {self.cardinality} different non-empty texts, "
                 f"one per code, got {self.states!r}"

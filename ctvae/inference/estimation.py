@@ -105,11 +105,18 @@ def estimate(
         raise EvidenceError(msg)
     weights = (weights - weights.amax(0)).exp()
     drawn = joint_index(torch.stack([states[column] for column in targets], -1), shape)
-    hits = torch.nn.functional.one_hot(drawn, _product(shape)).double().reshape(*tile, -1)
-    total = weights.sum(0)
-    value = torch.einsum("sb,sbk->bk", weights, hits) / total[:, None]
-    spread = torch.einsum("sb,sbk->bk", weights**2, (hits - value) ** 2).sqrt() / total[:, None]
-    effective = total**2 / (weights**2).sum(0)
+    drawn = drawn.reshape(tile).T
+
+    def sums(of: Tensor) -> Float[Tensor, "batch cells"]:
+        zeros = torch.zeros((batch, _product(shape)), dtype=of.dtype, device=device)
+        return zeros.scatter_add(1, drawn, of.T)
+
+    total, squares = weights.sum(0)[:, None], (weights**2).sum(0)[:, None]
+    value = sums(weights) / total
+    # The weighted squares of (hit - value), over the draws that hit a cell and those that do not.
+    hit = sums(weights**2)
+    spread = (hit * (1 - value) ** 2 + (squares - hit).clamp(min=0) * value**2).sqrt() / total
+    effective = (total**2 / squares)[:, 0]
     if rows is not None:
         return Estimate(
             value.reshape(batch, *shape), spread.reshape(batch, *shape), num_samples, effective

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ctvae.errors import CTVAEError
+from ctvae.inference.batching import batch_length
 from ctvae.inference.variational import stack_parents
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, scoped_seed, spawn
@@ -135,8 +136,8 @@ class AmortisedGuide(nn.Module):
         """Draws the hidden slots; a Pyro program with the plate ``rows``.
 
         Args:
-            given: Codes of observed slots ``(rows,)``; a slot neither given nor hidden is unknown
-                to the network, and may not be a parent of a hidden one.
+            given: Codes of observed slots, ``(rows,)`` or ``()`` for all rows; a slot neither given
+                nor hidden is unknown to the network, and may not be a parent of a hidden one.
 
         Returns:
             Hidden slot to codes ``(rows,)``.
@@ -159,7 +160,7 @@ class AmortisedGuide(nn.Module):
             msg = f"a guide reads observed slots (slots: {', '.join(slots.names)}), got none"
             raise CTVAEError(msg)
         absent = self.proposals.absent
-        with pyro.plate("rows", len(next(iter(seen.values())))):
+        with pyro.plate("rows", batch_length(program, seen) or 1):
             for column in self._hidden:
                 regime = program.laws[column].regime
                 parents = [_known(values, parent, slots) for parent in program.parents[column]]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ctvae.errors import ShapeError
 from ctvae.mechanisms.program import Program
+from ctvae.randomness import check_count
 
 __all__ = ["PyroModel", "plate_size", "pyro_model", "stack_parents"]
 
@@ -98,10 +99,9 @@ def plate_size(program: Program, num_rows: int | None) -> int:
     Raises:
         ShapeError: When there is no row, or another number of rows than worlds.
     """
-    rows = (program.batch or 1) if num_rows is None else num_rows
-    if rows < 1:
-        msg = f"the plate needs at least one row, got num_rows={num_rows}"
-        raise ShapeError(msg)
+    rows = program.batch or 1
+    if num_rows is not None:
+        rows = check_count(num_rows, "num_rows", least=1)
     if program.batch is not None and rows != program.batch:
         msg = f"there are {program.batch} worlds, one per row; the plate has {rows}"
         raise ShapeError(msg)

@@ -174,7 +174,7 @@ def check_mechanisms(
             msg = f"slot {slot.name!r} has no mechanism (given: {given})"
             raise MechanismError(msg)
         law, parents = mechanisms[slot.name], parents_of(slot.name)
-        if not isinstance(law, Mechanism):
+        if not isinstance(law, Mechanism) or isinstance(law, type):
             msg = (
                 f"the mechanism of slot {slot.name!r} is a {type(law).__name__}; write "
                 "ct.TableMechanism(probabilities), or another law"

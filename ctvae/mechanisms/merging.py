@@ -60,10 +60,14 @@ def merge_interventions(
             msg = f"slot {name!r} is set twice, by name and by index"
             raise InterventionError(msg)
         seen.add(column)
+        if isinstance(what, type):
+            msg = f"slot {name!r}: an intervention or codes, got the class {what.__name__}"
+            raise InterventionError(msg)
         law = what if isinstance(what, Intervention) else Hard(what)
-        if isinstance(law, PerRow) and name in earlier:
-            law = _keep_earlier(name, law, earlier[name])
-        merged[name] = law.checked(slots, column, parents[column])
+        law = law.checked(slots, column, parents[column])
+        if isinstance(law, PerRow) and None in law.choices and name in earlier:
+            law = _keep_earlier(name, law, earlier[name]).checked(slots, column, parents[column])
+        merged[name] = law
     worlds = {name: law.num_worlds for name, law in merged.items() if law.num_worlds is not None}
     if len(set(worlds.values())) > 1:
         found = ", ".join(f"{name}: {count}" for name, count in sorted(worlds.items()))
@@ -99,8 +103,6 @@ def _asked(
 
 def _keep_earlier(name: str, law: PerRow, earlier: Intervention) -> PerRow:
     """Rows that are not done again keep what was done to them."""
-    if not isinstance(law.choices, Sequence) or None not in law.choices:
-        return law
     if earlier.num_worlds is not None:
         msg = (
             f"slot {name!r} was done per row before, and this do() leaves some rows out; give "

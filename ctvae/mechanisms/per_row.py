@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ctvae.errors import InterventionError
+from ctvae.errors import CodeError, InterventionError, ShapeError
 from ctvae.mechanisms.interventions import Hard, Intervention
 from ctvae.mechanisms.local_law import LocalLaw, SwitchMechanism
 from ctvae.mechanisms.table import TableMechanism
@@ -44,7 +44,7 @@ class PerRow:
         """The number of worlds."""
         return len(self.index)
 
-    def checked(self, slots: SlotSpace, column: int, parents: tuple[int, ...]) -> PerRow:
+    def checked(self, slots: SlotSpace, column: int, parents: tuple[int, ...]) -> PerRow | Hard:
         """Checks every choice and the rows' picks.
 
         Args:
@@ -53,7 +53,8 @@ class PerRow:
             parents: The columns of its natural parents.
 
         Returns:
-            The intervention with checked choices and an index of its own.
+            The intervention with the choices that a row picks, checked, and an index of its own;
+            ``Hard`` where every row picks a code.
 
         Raises:
             InterventionError: When a choice is no intervention of one world, or a row picks none.
@@ -65,13 +66,17 @@ class PerRow:
         choices: list[Intervention | None] = []
         for choice in self.choices:
             given = Hard(choice) if isinstance(choice, int | str | Tensor) else choice
-            if given is not None and not isinstance(given, Intervention):
+            if given is None:
+                choices.append(None)
+                continue
+            if not isinstance(given, Intervention) or isinstance(given, type):
                 msg = f"slot {name!r}: a choice is an intervention, a code or None, got {choice!r}"
                 raise InterventionError(msg)
-            if given is not None and given.num_worlds is not None:
-                msg = f"slot {name!r}: each choice of PerRow is for one world, got {given}"
+            own = given.checked(slots, column, parents)
+            if own.num_worlds is not None:
+                msg = f"slot {name!r}: each choice of PerRow is for one world, got {own}"
                 raise InterventionError(msg)
-            choices.append(None if given is None else given.checked(slots, column, parents))
+            choices.append(own)
         index = self.index
         if not isinstance(index, Tensor) or index.ndim != 1:
             msg = f"slot {name!r}: index= takes integers (batch,), got {index!r}"
@@ -87,6 +92,11 @@ class PerRow:
                 + (f" from {int(index.min())} to {int(index.max())}" if len(index) else "")
             )
             raise InterventionError(msg)
+        picked, index = index.unique(return_inverse=True)
+        choices = [choices[k] for k in picked.tolist()]
+        if all(isinstance(choice, Hard) for choice in choices):
+            codes = torch.stack([torch.as_tensor(c.value) for c in choices if isinstance(c, Hard)])
+            return Hard(codes.to(index.device)[index])
         return PerRow(choices, index)
 
     def reads(self, slots: SlotSpace, parents: tuple[int, ...]) -> tuple[int, ...]:
@@ -117,16 +127,10 @@ class PerRow:
         size, device = law.mechanism.cardinality, law.mechanism.device
         index = self.index.to(device)
         laws = [law if c is None else c.rewrite(slots, law) for c in self._laws()]
-        forced = [one.forced for one in laws if one.forced is not None]
-        if len(forced) == len(laws):
-            return LocalLaw((), law.mechanism, forced=torch.stack(forced)[index], own_noise=False)
         reads = self.reads(slots, law.parents)
         identity = torch.arange(size, device=device)
         mechanisms = [
-            one.mechanism
-            if one.forced is None
-            else TableMechanism(torch.nn.functional.one_hot(one.forced, size).to(law.dtype))
-            for one in laws
+            one.mechanism if one.forced is None else TableMechanism(one.table) for one in laws
         ]
         responses = [identity if one.response is None else one.response for one in laws]
         switch = SwitchMechanism(
@@ -159,7 +163,7 @@ def join_rows(
         slots: The columns.
 
     Returns:
-        Slot name to ``PerRow``; a slot that every row sets to a code, to ``Hard``.
+        Slot name to ``PerRow``.
 
     Raises:
         InterventionError: When there is no row, or one is no mapping or sets a slot twice.
@@ -184,14 +188,28 @@ def join_rows(
             if index[number]:
                 msg = f"row {number} sets slot {name!r} twice, by name and by index"
                 raise InterventionError(msg)
-            if isinstance(what, Tensor):
-                msg = f"row {number}, slot {name!r}: one code or intervention, got a tensor"
+            choice: object = what
+            if not isinstance(what, Intervention):
+                seen_before = type(what) is int and what in known
+                choice = what if seen_before else _code(slots, name, number, what)
+            elif isinstance(what, type):
+                msg = f"row {number}, slot {name!r}: an intervention, got the class {what.__name__}"
                 raise InterventionError(msg)
-            if not isinstance(what, int | str | Intervention):
-                msg = f"row {number}, slot {name!r}: one code or intervention, got {what!r}"
-                raise InterventionError(msg)
-            index[number] = known.setdefault(what, len(known))
+            index[number] = known.setdefault(choice, len(known))
     return {
         name: PerRow(list(choices[name]), torch.tensor(picks[name]))  # type: ignore[arg-type]
         for name in picks
     }
+
+
+def _code(slots: SlotSpace, name: str, row: int, what: object) -> int:
+    """Checks a code, so that equal ones are one choice whatever their type."""
+    try:
+        code = slots.check_value(name, what)  # type: ignore[arg-type]
+    except (CodeError, ShapeError) as error:
+        msg = f"row {row}: {error}"
+        raise InterventionError(msg) from error
+    if code.ndim:
+        msg = f"row {row}, slot {name!r}: one code or intervention, got {what!r}"
+        raise InterventionError(msg)
+    return int(code)

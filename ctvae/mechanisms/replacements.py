@@ -61,6 +61,9 @@ class Soft:
         """
         listed = parents if self.parents is None else _columns(slots, column, self.parents)
         name = slots.names[column]
+        if isinstance(self.law, type):
+            msg = f"the new law of slot {name!r} is the class {self.law.__name__}; give one of it"
+            raise InterventionError(msg)
         try:
             law = self.law if isinstance(self.law, Mechanism) else TableMechanism(self.law)
         except MechanismError as error:

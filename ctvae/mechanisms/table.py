@@ -206,9 +206,9 @@ class TableMechanism:
         """Writes the law as probabilities.
 
         Returns:
-            ``(*parent_cardinalities, cardinality)``.
+            ``(*parent_cardinalities, cardinality)``, a copy.
         """
-        return self._table
+        return self._table.clone()
 
     def log_probs(self, parents: Int[Tensor, "*batch parents"]) -> Float[Tensor, "*batch codes"]:
         """Reads rows of the table.

@@ -100,4 +100,7 @@ def values_of(function: Callable[..., Tensor], sizes: Sequence[int], like: Tenso
             f"{tuple(values.shape)}"
         )
         raise ShapeError(msg)
+    if values.is_complex():
+        msg = f"the function must return real numbers, got {values.dtype}; ask for parts apart"
+        raise CTVAEError(msg)
     return values.to(like)

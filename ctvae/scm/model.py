@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -265,15 +266,50 @@ class SCM(Units, Exchange):
         laws = {name: law.to(device) for name, law in self.mechanisms.items()}
         return SCM(self.graph, self.slots, laws)._done(self.interventions)
 
-    def swig(self) -> SCM:
+    def in_double(self) -> SCM:
+        """Gives the same world in float64, the rows of its tables summing to one more finely.
+
+        A float32 model answers in float32. A law too large for a table stays as it is.
+
+        Returns:
+            The model; this one where all of its laws are in float64.
+
+        Example:
+            >>> tables = {"a": TableMechanism(torch.tensor([0.3, 0.7]))}
+            >>> scm = SCM(CausalGraph.from_edges(nodes=["a"]), [Slot("a", 2)], tables)
+            >>> scm.query("a").dtype, scm.in_double().query("a").dtype
+            (torch.float32, torch.float64)
+        """
+        if all(law.dtype == torch.float64 for law in (*self._laws, *self.program.laws)):
+            return self
+        laws = zip(self.slots.names, self._laws, strict=True)
+        finer = {name: _in_double(law) for name, law in laws}
+        other = SCM(self.graph, self.slots, finer)._done(self.interventions)
+        for name in self.interventions:
+            law = self._rewritten[name]
+            if law.mechanism is not self.mechanisms[name]:
+                other._rewritten[name] = replace(law, mechanism=_in_double(law))
+        return other
+
+    def swig(self, *, coupling: CouplingChoice = None) -> SCM:
         """Splits every intervened slot: its natural code beside the one its children see.
 
         The single-world intervention graph. Each intervened slot keeps its law and its name, as
         what it would have been; a new slot ``do(name)`` holds what it is set to, and the children
         listen to that one. ``pyro.do`` has this meaning.
 
+        Args:
+            coupling: How a unit's noise links the two halves of a slot that was given another
+                mechanism by ``Soft``, for all slots or by slot; ``Gumbel()`` where nothing is said.
+
         Returns:
             A model over the slots and, after them, ``do(name)`` for each intervened one.
+
+        Raises:
+            InterventionError: When what a slot under ``Soft`` would have been depends, by rules
+                against the edges, on what it is set to.
+            StateSpaceError: When a slot under ``Soft`` has too many parents for a table of both
+                halves.
 
         Example:
             >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)
@@ -284,7 +320,8 @@ class SCM(Units, Exchange):
         Source: Richardson and Robins (2013).
         """
         done = self.interventions
-        laws, again = split_laws(self.slots, self.graph, self.mechanisms, done)
+        links = dict(zip(self.slots.names, self._couplings(coupling), strict=True))
+        laws, again = split_laws(self.slots, self.graph, self.mechanisms, done, links)
         wide = SCM(split_graph(self.graph, done), split_slots(self.slots, done), laws)
         return wide.do(again)
 
@@ -380,3 +417,9 @@ class SCM(Units, Exchange):
         except (CTVAEError, KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"{folder}: config.json and weights do not describe an SCM: {error}"
             raise FormatError(msg) from error
+
+
+def _in_double(law: LocalLaw) -> Mechanism:
+    if law.dtype == torch.float64 or not law.is_small:
+        return law.mechanism
+    return TableMechanism(law.natural_table.double())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -179,8 +180,8 @@ class Questions(ABC):
 
         Returns:
             Slot name to ``(codes of that slot, codes of the slot asked for)``; for the slot asked
-            for itself the identity. A row of ``nan`` says that the evidence cannot be where that
-            slot has that code.
+            for itself rows of the identity. A row of ``nan`` says that the evidence cannot be
+            where that slot is set to that code.
 
         Raises:
             ShapeError: When there is one world or one piece of evidence per row.
@@ -265,7 +266,7 @@ class Questions(ABC):
 
         Args:
             function: Takes one int64 tensor of codes per slot, all of one shape, and returns a
-                number for each entry.
+                real number for each entry; what it gives for codes of probability zero is left out.
             slots: One slot, or several.
             given: Slot to observed code, or codes ``(batch,)``.
             budget: The largest intermediate table allowed, in entries.
@@ -286,7 +287,9 @@ class Questions(ABC):
         columns = self._asked(slots)
         law = self.query(slots, given, budget=budget)
         sizes = [self.slots[column].cardinality for column in columns]
-        return (law * values_of(function, sizes, law)).sum(tuple(range(-len(sizes), 0)))
+        values = values_of(function, sizes, law)
+        # What cannot be does not count, even where the function has no finite value.
+        return torch.where(law > 0, law * values, 0).sum(tuple(range(-len(sizes), 0)))
 
     def estimate(
         self,

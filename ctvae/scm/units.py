@@ -28,8 +28,10 @@ from ctvae.slots import SlotKey
 
 __all__ = ["CouplingChoice", "Units"]
 
-CouplingChoice: TypeAlias = "Coupling | Mapping[str, Coupling] | None"
-"""How a unit's noise links its codes: one coupling for all slots, or some by name."""
+CouplingChoice: TypeAlias = (
+    "Coupling | Mapping[str, Coupling] | Mapping[int, Coupling] | Mapping[SlotKey, Coupling] | None"
+)
+"""How a unit's noise links its codes: one coupling for all slots, or some by name or column."""
 
 
 class Units(Questions):
@@ -48,6 +50,10 @@ class Units(Questions):
     @abstractmethod
     def twin(self, do: Mapping[Key, Done], *, coupling: CouplingChoice = None) -> Self:
         """Joins this world and another one into a single model of one unit."""
+
+    @abstractmethod
+    def in_double(self) -> Self:
+        """Gives the same world in float64."""
 
     def counterfactual(
         self,
@@ -113,7 +119,7 @@ class Units(Questions):
 
         Returns:
             A function without arguments that returns name to codes ``(num_rows,)``; the noise of a
-            slot is the site ``slot.noise``.
+            slot is the site ``slot.noise``, and ``slot.draw`` under a randomised experiment.
 
         Example:
             >>> import pyro, torch, ctvae as ct
@@ -174,7 +180,7 @@ class Units(Questions):
             coupling: How a unit's noise links its codes.
 
         Returns:
-            Points and bounds.
+            Points and bounds, in float64 whatever the precision of the laws.
 
         Raises:
             CTVAEError: When not one cause and one effect are named, the codes of the cause are
@@ -204,17 +210,18 @@ class Units(Questions):
                 f"come before it; got codes {x_code} and {other}, and slots {', '.join(names)}"
             )
             raise CTVAEError(msg)
-        sizes = [self.slots[column].cardinality for column in strata]
-        count = math.prod(sizes)
-        joint = self.query([*strata, x, y]).reshape(count, -1, self.slots[y].cardinality)
+        count = math.prod(self.slots[column].cardinality for column in strata)
+        # In float32 the laws of a point would miss the bounds that they should meet.
+        model = self.in_double()
+        joint = model.query([*strata, x, y]).reshape(count, -1, self.slots[y].cardinality)
         given = joint.sum((1, 2), keepdim=True)
         there = (given > 0).reshape(-1)
-        after = self.effect([*strata, y], of=x)
+        after = model.effect([*strata, y], of=x)
         after = after.reshape(after.shape[0], count, -1).movedim(0, 1)[there] / given[there]
-        points = self._causation_points(x, x_code, other, y, y_code, coupling)
+        points = model._causation_points(x, x_code, other, y, y_code, coupling)
         present = [k for k in range(joint.shape[-1]) if k != y_code]
         observed, done = (
-            torch.stack([law[..., present].sum(-1), law[..., y_code]], -1).double()
+            torch.stack([law[..., present].sum(-1), law[..., y_code]], -1)
             for law in (joint[there], after)
         )
         return bounded(points, observed, done, x_code, other)
@@ -303,11 +310,11 @@ class Units(Questions):
                     msg = f"coupling= names slot {name!r} twice"
                     raise CTVAEError(msg)
                 chosen[name] = link
-                if not isinstance(link, Coupling):
+                if not isinstance(link, Coupling) or isinstance(link, type):
                     msg = f"coupling= of slot {name!r}: Gumbel(), Monotone() or such, got {link!r}"
                     raise CTVAEError(msg)
             return tuple(chosen.get(name, Gumbel()) for name in self.slots.names)
-        if not isinstance(coupling, Coupling):
+        if not isinstance(coupling, Coupling) or isinstance(coupling, type):
             msg = f"coupling= takes Gumbel(), Monotone(), Maximal() or a mapping, got {coupling!r}"
             raise CTVAEError(msg)
         return (coupling,) * len(self.slots)

@@ -258,6 +258,38 @@ FITS: dict[str, Case] = {
         InterventionError,
         ("row 0", "slot 'b'", "got [1]"),
     ),
+    "a class as a coupling": (
+        lambda s: s.small.counterfactual(s.rows, do={"b": 1}, coupling=anything(ct.Gumbel)),
+        CTVAEError,
+        ("coupling= takes Gumbel()", "class"),
+    ),
+    "a class as a law": (
+        lambda _: SCM(CausalGraph.from_edges(nodes=["a"]), [Slot("a", 2)], anything({"a": law})),
+        MechanismError,
+        ("mechanism of slot 'a'", "write ct.TableMechanism(probabilities)"),
+    ),
+    "a class of laws": (
+        lambda _: SCM(
+            CausalGraph.from_edges(nodes=["a"]), [Slot("a", 2)], {"a": anything(TableMechanism)}
+        ),
+        MechanismError,
+        ("mechanism of slot 'a'", "write ct.TableMechanism(probabilities)"),
+    ),
+    "names of codes that are lists": (
+        lambda _: Slot("a", 2, states=anything(([1], [2]))),
+        CodeError,
+        ("slot 'a'", "2 different non-empty texts"),
+    ),
+    "half a row": (
+        lambda s: s.small.pyro_model(anything(1.5)),
+        ShapeError,
+        ("num_rows= takes an integer", "1.5"),
+    ),
+    "complex values": (
+        lambda s: s.small.expectation(lambda b: b * 1j, "b"),
+        CTVAEError,
+        ("real numbers", "complex"),
+    ),
     "a model in the place of a file": (
         lambda s: s.small.save(s.folder / "config.json"),
         FormatError,

@@ -214,3 +214,20 @@ def test_orders_are_searched_once_per_structure():
 def test_answers_keep_the_precision_of_the_finest_table():
     assert SCMS["chain"]().query("a").dtype == torch.float64
     assert SCMS["single precision"]().query("a").dtype == torch.float32
+
+
+def test_what_cannot_be_does_not_count_in_an_expectation():
+    """The logarithm of a code that is never zero."""
+    law = TableMechanism([0.0, 0.25, 0.75])
+    scm = SCM(CausalGraph.from_edges(nodes=["a"]), [Slot("a", 3)], {"a": law})
+    got = scm.expectation(lambda a: a.double().log(), "a")
+    assert float(got) == pytest.approx(0.75 * np.log(2), abs=1e-12)
+    assert float(scm.expectation(lambda a: 1 / (a - 1.0), "a")) == np.inf
+
+
+def test_no_rows_of_evidence_have_no_rows_of_answers():
+    scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 3}, seed=0)
+    nothing = {"a": torch.zeros(0, dtype=torch.long)}
+    assert scm.query("b", nothing).shape == (0, 3)
+    assert scm.estimate("b", nothing, seed=0).value.shape == (0, 3)
+    assert scm.sample(5, given=nothing, seed=0).shape == (5, 0, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from ctvae.errors import InterventionError
 from ctvae.mechanisms import Conditional, PerRow, Shift, Soft, Stochastic
+from ctvae.mechanisms.merging import Done
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.scm import SCM
 from tests.oracles import all_rows, assert_counts_follow, condition, enumerate_joint
@@ -139,6 +141,11 @@ class TestLawsOfWorlds:
         off = (answer.value - scm.query(["b"], given={"a": 0})).abs()
         assert bool((off <= 5 * answer.standard_error + 1e-12).all())
 
+    def test_without_evidence_the_error_is_that_of_a_share(self, make, device):
+        answer = make().to(device).estimate(["b", "d"], num_samples=1000, seed=4)
+        binomial = (answer.value * (1 - answer.value) / 1000).sqrt()
+        torch.testing.assert_close(answer.standard_error, binomial, rtol=0, atol=1e-12)
+
     def test_log_evidence_equals_the_marginal(self, make, device):
         scm = make().to(device)
         got = scm.log_evidence({"a": 0, "d": 1}).exp().cpu().reshape(-1)
@@ -243,6 +250,30 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: backwards().do({"c": PerRow([torch.tensor([1, 2])], ROWS)}),  # type: ignore[list-item]
         "each choice of PerRow is for one world",
     ),
+    "a choice of lists": (
+        lambda: backwards().do({"c": PerRow([Stochastic(LAW_C.tolist())], ROWS)}),
+        "each choice of PerRow is for one world",
+    ),
+    "a truth value in a row": (
+        lambda: backwards().do([{"c": True}, {"c": True}]),
+        r"row 0: slot 'c' takes integer codes 0..3",
+    ),
+    "a code outside in a row": (
+        lambda: backwards().do([{"c": 1}, {"c": 9}]),
+        "row 1: value 9 is outside the codebook of slot 'c'",
+    ),
+    "a class": (
+        lambda: backwards().do({"c": Shift}),  # type: ignore[dict-item]
+        "slot 'c': an intervention or codes, got the class Shift",
+    ),
+    "a class in a row": (
+        lambda: backwards().do([{"c": Shift}]),  # type: ignore[arg-type]
+        "row 0, slot 'c': an intervention, got the class Shift",
+    ),
+    "a class as a law": (
+        lambda: backwards().do({"c": Soft(TableMechanism)}),  # type: ignore[arg-type]
+        "new law of slot 'c' is the class TableMechanism",
+    ),
     "a row without a choice": (
         lambda: backwards().do({"c": PerRow([1, 2], ROWS)}),
         "one of the 2 choices, got 3 rows from 0 to 2",
@@ -261,6 +292,27 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "slot 'c' was done per row before",
     ),
 }
+
+
+def test_a_row_reads_only_what_it_picks():
+    """A choice that no row picks brings no parents, and codes in all rows are hard values."""
+    done = backwards().do([{"c": 1}, {"c": 2}])
+    assert done.program.parents[2] == ()
+    assert torch.equal(done.program.forced[2], torch.tensor([1, 2]))
+    against = Conditional(lambda a: a, ["a"])  # a comes after c: a cycle, were it picked
+    picked = backwards().do({"b": PerRow([against, 1, 2], torch.tensor([1, 2, 1]))})
+    assert torch.equal(picked.query("b").argmax(1), torch.tensor([1, 2, 1]))
+    again = done.do([{"c": 0}, {"c": 3}])
+    assert torch.equal(again.program.forced[2], torch.tensor([0, 3]))
+    above = backwards().do({"c": 3}).do([{"c": 1}, {}])
+    assert torch.equal(above.program.forced[2], torch.tensor([1, 3]))
+
+
+def test_codes_in_rows_are_codes_whatever_holds_them():
+    codes: list[Done] = [1, cast("int", np.int64(1)), torch.tensor(1), 0]
+    rows: list[dict[str, Done]] = [{"b": code} for code in codes]
+    done = backwards().do(rows)
+    assert torch.equal(done.program.forced[1], torch.tensor([1, 1, 1, 0]))
 
 
 @pytest.mark.parametrize(("wrong", "told"), BAD.values(), ids=BAD.keys())

@@ -142,5 +142,5 @@ def test_the_plate_has_one_row_or_as_many_as_were_done_or_asked():
         assert batched.pyro_model()()["c"].shape == (3,)
     with pytest.raises(ShapeError, match="3 worlds, one per row; the plate has 1"):
         batched.pyro_model(num_rows=1)
-    with pytest.raises(ShapeError, match="at least one row, got num_rows=0"):
+    with pytest.raises(ShapeError, match="num_rows= takes an integer of at least 1, got 0"):
         scm.pyro_model(num_rows=0)

@@ -89,11 +89,22 @@ class TestLawsOfPrograms:
             place = program.order.index
             assert all(place(parent) < place(column) for parent in parents)
 
-    def test_a_program_is_packed_once_and_shares_the_tables(self, make):
+    def test_a_program_is_packed_once_and_worlds_share_the_tables(self, make):
         scm = make()
         assert scm.program is scm.program
-        for name, table in zip(scm.slots.names, scm.program.tables, strict=True):
-            assert table is scm.mechanisms[name].table()
+        world = scm.do({0: 0}).program
+        for column, law in enumerate(scm.program.laws):
+            if law.forced is None:
+                assert torch.equal(law.table, scm.mechanisms[scm.slots.names[column]].table())
+            assert (law.table is world.laws[column].table) == (column > 0)
+
+    def test_a_table_handed_out_does_not_reach_the_model(self, make):
+        scm = make()
+        before = scm.query(0)
+        for law in scm.mechanisms.values():
+            if isinstance(law, TableMechanism):
+                law.table().zero_()
+        assert torch.equal(scm.query(0), before)
 
     def test_no_draw_below_one_passes_the_cuts_of_impossible_codes(self, make):
         program = make().program
