@@ -196,6 +196,9 @@ def join_rows(
                 msg = f"row {number}, slot {name!r}: an intervention, got the class {what.__name__}"
                 raise InterventionError(msg)
             index[number] = known.setdefault(choice, len(known))
+    if not picks:  # one world per row all the same
+        first = slots.names[0]
+        picks[first], choices[first] = [0] * len(rows), {None: 0}
     return {
         name: PerRow(list(choices[name]), torch.tensor(picks[name]))  # type: ignore[arg-type]
         for name in picks

@@ -58,6 +58,8 @@ WORLDS: dict[str, Callable[[], SCM]] = {
         "b": PerRow([Soft(NEW_B), Conditional(lambda d: d, ["d"])], torch.tensor([1, 0, 1])),
     }),
     "a mapping per row": lambda: backwards().do([{"c": 1}, {"b": 2, "d": 0}, {}]),
+    "nothing in any row": lambda: backwards().do([{}, {}, {}]),
+    "nothing in any row on top": lambda: backwards().do({"c": 1}).do([{}, {}, {}]),
     "a mapping per row on top": lambda: backwards().do({"b": 0}).do([{"c": 1}, {"b": 2}, {}]),
     "codes per row by choice": lambda: backwards().do({
         "c": PerRow([1, 3], torch.tensor([1, 0, 1]))
