@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ctvae.mechanisms.base import TABLE_BUDGET, Mechanism
+from ctvae.mechanisms.table import TableMechanism
 
 __all__ = ["LocalLaw", "SwitchMechanism"]
 
@@ -120,6 +121,16 @@ class LocalLaw:
         ones = (1,) * (probs.ndim - self.response.ndim)
         target = self.response.reshape(*self.response.shape[:-1], *ones, -1).expand_as(probs)
         return torch.zeros_like(probs).scatter_add(-1, target, probs)
+
+    def in_double(self) -> LocalLaw:
+        """Gives the same law in float64, where it fits a table.
+
+        Returns:
+            The law; the rows of its table sum to one as float64 numbers do.
+        """
+        if self.dtype == torch.float64 or not self.is_small:
+            return self
+        return replace(self, mechanism=TableMechanism(self.natural_table.double()))
 
     def reported_log_probs(
         self, parents: Int[Tensor, "*batch parents"]

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from ctvae.errors import ShapeError
+import torch
+
+from ctvae.errors import CTVAEError, FormatError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.interop.bif import read_bif, write_bif
 from ctvae.interop.dowhy import to_gcm
 from ctvae.interop.parts import ModelParts, join_parts
 from ctvae.interop.pgmpy import from_pgmpy, to_pgmpy
 from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.interventions import Intervention, Key
+from ctvae.mechanisms.merging import Done
 from ctvae.mechanisms.program import Program
-from ctvae.slots import Slot
+from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
+from ctvae.persistence import load_folder, save_folder
+from ctvae.slots import Slot, SlotSpace
 
 __all__ = ["Exchange"]
 
@@ -23,9 +29,14 @@ __all__ = ["Exchange"]
 class Exchange(ABC):
     """What any model over slots can do that is a graph with laws, and can give its program.
 
-    What leaves is the law of this world: an intervened slot has the law, and so the parents, that
-    the intervention gave it.
+    A saved folder keeps the natural laws and what was done. What leaves for another library is the
+    law of this world: an intervened slot has the law, and so the parents, that it was given.
     """
+
+    slots: SlotSpace
+    graph: CausalGraph
+    mechanisms: Mapping[str, Mechanism]
+    interventions: Mapping[str, Intervention]
 
     @abstractmethod
     def __init__(
@@ -39,6 +50,65 @@ class Exchange(ABC):
     @abstractmethod
     def program(self) -> Program:
         """This world, packed and cut."""
+
+    @abstractmethod
+    def do(
+        self, interventions: Mapping[Key, Done] | Sequence[Mapping[Key, Done]] | None = None
+    ) -> Self:
+        """Intervenes: a new model in which slots are set."""
+
+    def save(self, folder: str | Path) -> Path:
+        """Saves the model, its interventions included, as a folder.
+
+        Args:
+            folder: Where to; an older saved model there is replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            FormatError: When the folder cannot be written.
+        """
+        tensors, laws = laws_to_tensors(self.mechanisms, self.interventions)
+        config = {
+            "slots": {slot.name: slot.cardinality for slot in self.slots},
+            "edges": sorted(self.graph.directed),
+            "states": {slot.name: list(slot.states) for slot in self.slots if slot.states},
+            **laws,
+        }
+        # Slots may share one law, and safetensors refuses tensors that share their memory.
+        return save_folder(folder, "SCM", config, {n: t.clone() for n, t in tensors.items()})
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: torch.device | str = "cpu") -> Self:
+        """Loads a saved model; its answers are the same to the last bit.
+
+        Args:
+            folder: A folder written by ``save``.
+            device: Where the tables go.
+
+        Returns:
+            The model.
+
+        Raises:
+            FormatError: When a tensor is missing or of the wrong shape, or the folder is no model.
+        """
+        config, tensors = load_folder(folder, "SCM", device=device)
+        try:
+            states = config["states"]
+            slots = SlotSpace(
+                Slot(name, size, tuple(states.get(name, ())))
+                for name, size in config["slots"].items()
+            )
+            edges = [(str(a), str(b)) for a, b in config["edges"]]
+            graph = CausalGraph.from_edges(directed=edges, nodes=slots.names)
+            laws, done = laws_from_tensors(slots, graph.parents, config, tensors, folder)
+            return cls(graph, slots, laws).do(done)
+        except FormatError:
+            raise
+        except (CTVAEError, KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"{folder}: config.json and weights do not describe an SCM: {error}"
+            raise FormatError(msg) from error
 
     @classmethod
     def from_bif(cls, path_or_text: str | Path) -> Self:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from html import escape
-from pathlib import Path
 from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError, FormatError
+from ctvae.errors import CTVAEError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.inference.em import learn_tables
 from ctvae.inference.learning import Learner, fit_laws
@@ -22,10 +20,8 @@ from ctvae.mechanisms.interventions import Intervention, Key
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.merging import Done, merge_interventions
 from ctvae.mechanisms.program import Program
-from ctvae.mechanisms.storage import laws_from_tensors, laws_to_tensors
 from ctvae.mechanisms.table import TableMechanism, random_tables
 from ctvae.mechanisms.twin import twin_laws
-from ctvae.persistence import load_folder, save_folder
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 from ctvae.scm.exchange import Exchange
@@ -283,12 +279,12 @@ class SCM(Units, Exchange):
         if all(law.dtype == torch.float64 for law in (*self._laws, *self.program.laws)):
             return self
         laws = zip(self.slots.names, self._laws, strict=True)
-        finer = {name: _in_double(law) for name, law in laws}
+        finer = {name: law.in_double().mechanism for name, law in laws}
         other = SCM(self.graph, self.slots, finer)._done(self.interventions)
         for name in self.interventions:
             law = self._rewritten[name]
             if law.mechanism is not self.mechanisms[name]:
-                other._rewritten[name] = replace(law, mechanism=_in_double(law))
+                other._rewritten[name] = law.in_double()
         return other
 
     def swig(self, *, coupling: CouplingChoice = None) -> SCM:
@@ -364,62 +360,3 @@ class SCM(Units, Exchange):
         edges = [(parent, name) for name, (parents, _) in laws.items() for parent in parents]
         graph = CausalGraph.from_edges(edges, nodes=slots.names)
         return SCM(graph, slots, {name: law for name, (_, law) in laws.items()})
-
-    def save(self, folder: str | Path) -> Path:
-        """Saves the model, its interventions included, as a folder.
-
-        Args:
-            folder: Where to; an older saved model there is replaced.
-
-        Returns:
-            The folder.
-
-        Raises:
-            FormatError: When the folder cannot be written.
-        """
-        tensors, laws = laws_to_tensors(self.mechanisms, self.interventions)
-        config = {
-            "slots": {slot.name: slot.cardinality for slot in self.slots},
-            "edges": sorted(self.graph.directed),
-            "states": {slot.name: list(slot.states) for slot in self.slots if slot.states},
-            **laws,
-        }
-        # Slots may share one law, and safetensors refuses tensors that share their memory.
-        return save_folder(folder, "SCM", config, {n: t.clone() for n, t in tensors.items()})
-
-    @classmethod
-    def load(cls, folder: str | Path, *, device: torch.device | str = "cpu") -> SCM:
-        """Loads a saved model; its answers are the same to the last bit.
-
-        Args:
-            folder: A folder written by ``save``.
-            device: Where the tables go.
-
-        Returns:
-            The model.
-
-        Raises:
-            FormatError: When a tensor is missing or of the wrong shape, or the folder is no model.
-        """
-        config, tensors = load_folder(folder, "SCM", device=device)
-        try:
-            states = config["states"]
-            slots = SlotSpace(
-                Slot(name, size, tuple(states.get(name, ())))
-                for name, size in config["slots"].items()
-            )
-            edges = [(str(a), str(b)) for a, b in config["edges"]]
-            graph = CausalGraph.from_edges(directed=edges, nodes=slots.names)
-            laws, done = laws_from_tensors(slots, graph.parents, config, tensors, folder)
-            return cls(graph, slots, laws).do(done)
-        except FormatError:
-            raise
-        except (CTVAEError, KeyError, TypeError, ValueError, AttributeError) as error:
-            msg = f"{folder}: config.json and weights do not describe an SCM: {error}"
-            raise FormatError(msg) from error
-
-
-def _in_double(law: LocalLaw) -> Mechanism:
-    if law.dtype == torch.float64 or not law.is_small:
-        return law.mechanism
-    return TableMechanism(law.natural_table.double())

@@ -432,7 +432,7 @@ BAD: dict[str, tuple[Callable[[CTVAE, Path], object], type[Exception], str]] = {
     ),
     "config of another class": (
         lambda m, p: CTVAE.load(
-            _with_config(p / "m", '{"class": "SCM", "format_version": 2, "config": {}}')
+            _with_config(p / "m", '{"class": "SCM", "format_version": 3, "config": {}}')
         ),
         FormatError,
         "holds a SCM",
@@ -451,7 +451,7 @@ BAD: dict[str, tuple[Callable[[CTVAE, Path], object], type[Exception], str]] = {
     ),
     "config without slots": (
         lambda m, p: CTVAE.load(
-            _with_config(p / "m", '{"class": "CTVAE", "format_version": 2, "config": {}}')
+            _with_config(p / "m", '{"class": "CTVAE", "format_version": 3, "config": {}}')
         ),
         FormatError,
         "does not describe",
