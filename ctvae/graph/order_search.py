@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["best_dag", "edge_probabilities", "parent_set_prior"]
+__all__ = ["best_dag", "edge_probabilities", "largest_within", "parent_set_prior", "total_within"]
 
 
 def parent_set_prior(slots: int, max_parents: int, *, edge_penalty: float = 0.0) -> list[float]:
@@ -41,6 +41,51 @@ def parent_set_prior(slots: int, max_parents: int, *, edge_penalty: float = 0.0)
         -edge_penalty * size - math.log(math.comb(slots - 1, size)) - norm
         for size in range(max_parents + 1)
     ]
+
+
+def largest_within(weights: Float[Tensor, "*slots subsets"]) -> Float[Tensor, "*slots subsets"]:
+    """Gives for every set of candidates the largest weight of its subsets.
+
+    Args:
+        weights: Log weights of sets; entry S is the set of the ones among S's bits.
+
+    Returns:
+        A new tensor of the same shape.
+
+    Example:
+        >>> largest_within(torch.tensor([0.0, 2.0, 1.0, -torch.inf])).tolist()
+        [0.0, 2.0, 1.0, 2.0]
+
+    Cost: one pass for each bit.
+    """
+    best = weights.clone()
+    for bit in range(_bits(best)):
+        low, high = _halves(best, bit)
+        torch.maximum(low, high, out=high)
+    return best
+
+
+def total_within(weights: Float[Tensor, "*slots subsets"]) -> Float[Tensor, "*slots subsets"]:
+    """Gives for every set of candidates the log of the sum over its subsets.
+
+    Args:
+        weights: Log weights of sets; entry S is the set of the ones among S's bits.
+
+    Returns:
+        A new tensor of the same shape.
+
+    Example:
+        >>> total_within(torch.tensor([0.0, 0.0, 0.0, -torch.inf])).exp().round().tolist()
+        [1.0, 2.0, 2.0, 3.0]
+
+    Source: the fast zeta transform of Koivisto and Sood (2004), section 4, in log space.
+    Cost: one pass for each bit.
+    """
+    total = weights.clone()
+    for bit in range(_bits(total)):
+        low, high = _halves(total, bit)
+        high.copy_(torch.logaddexp(low, high))
+    return total
 
 
 def best_dag(weights: Float[Tensor, "slots subsets"]) -> tuple[tuple[int, ...], ...]:
@@ -122,10 +167,7 @@ def edge_probabilities(
     """
     weights = weights.double()
     slots, subsets = weights.shape
-    within = weights.clone()
-    for bit in range(slots):
-        low, high = _halves(within, bit)
-        high.copy_(torch.logaddexp(low, high))
+    within = total_within(weights)
     first = weights.new_full((subsets,), -torch.inf)
     last = first.clone()
     first[0] = last[-1] = 0.0
@@ -155,8 +197,12 @@ def edge_probabilities(
 
 def _halves(table: Tensor, bit: int) -> tuple[Tensor, Tensor]:
     # views of the columns without and with a bit, paired
-    split = table.view(table.shape[0], -1, 2, 1 << bit)
-    return split[:, :, 0], split[:, :, 1]
+    split = table.view(*table.shape[:-1], -1, 2, 1 << bit)
+    return split[..., 0, :], split[..., 1, :]
+
+
+def _bits(table: Tensor) -> int:
+    return table.shape[-1].bit_length() - 1
 
 
 def _layers(slots: int, device: torch.device) -> list[Tensor]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import combinations
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,6 +19,8 @@ __all__ = ["BDeuScores", "bdeu_from_counts"]
 CELLS = 2**22
 """How many table cells or row indices are held at once; the answer does not depend on it."""
 LARGEST_INDEX = 2**62
+EXACT_FLOAT32 = 2**24
+"""Below this, counts are exact in single precision."""
 
 
 def bdeu_from_counts(
@@ -54,13 +58,14 @@ def bdeu_from_counts(
 
 def _bdeu(counts: Tensor, prior: float) -> Tensor:
     # configurations that never occur add nothing, so they may be left out of the table
-    rows = _gain(counts.sum(-1), prior).sum(-1)
-    return _gain(counts, prior / counts.shape[-1]).sum((-1, -2)) - rows
+    weight = torch.tensor(prior, dtype=counts.dtype, device=counts.device)
+    rows = _gain(counts.sum(-1), weight).sum(-1)
+    return _gain(counts, weight / counts.shape[-1]).sum((-1, -2)) - rows
 
 
-def _gain(counts: Tensor, prior: float) -> Tensor:
+def _gain(counts: Tensor, prior: Tensor) -> Tensor:
     # log Gamma(prior + n) - log Gamma(prior), exactly zero where nothing was counted
-    gain = torch.lgamma(counts + prior) - math.lgamma(prior)
+    gain = torch.lgamma(counts + prior) - torch.lgamma(prior)
     return torch.where(counts == 0, torch.zeros_like(gain), gain)
 
 
@@ -146,25 +151,87 @@ class BDeuScores:
         groups: dict[tuple[int, int], list[tuple[int, ...]]] = {}
         for key in dict.fromkeys(keys):
             if (child, key) not in self._known:
-                cells = math.prod(self._sizes[p] for p in key)
-                if cells * self._sizes[child] >= LARGEST_INDEX:
-                    msg = (
-                        f"{len(key)} parents of column {child} have {cells:.1e} configurations, "
-                        "too many to index; lower max_parents or merge codes"
-                    )
-                    raise StateSpaceError(msg)
+                cells = _configurations(key, child, self._sizes)
                 groups.setdefault((len(key), cells), []).append(key)
         for (_, cells), sets in groups.items():
-            rows = max(1, self._child_rows(child)[1].numel())
-            table = min(cells * self._sizes[child], rows * self._sizes[child])
-            at_once = max(1, CELLS // max(rows, table))
-            for start in range(0, len(sets), at_once):
-                part = sets[start : start + at_once]
-                scores = self._score(child, part, cells)
-                self._known.update({(child, key): scores[k] for k, key in enumerate(part)})
+            scores = self._score(self._child_rows(child), self._sizes, child, sets, cells)
+            self._known.update({(child, key): scores[k] for k, key in enumerate(sets)})
         if not keys:
             return torch.zeros(0, dtype=torch.float64, device=self._codes.device)
         return torch.stack([self._known[child, key] for key in keys])
+
+    def subsets(
+        self, child: int, candidates: Sequence[int], *, max_parents: int
+    ) -> Float[Tensor, " subsets"]:
+        """Scores every subset of some candidates as the parents of a child.
+
+        Args:
+            child: The child's column.
+            candidates: Columns, without the child.
+            max_parents: The largest set scored.
+
+        Returns:
+            ``(2^candidates,)`` nats: entry S is the set of those candidates whose places are ones
+            among S's bits; minus infinity where the set is larger than ``max_parents``.
+
+        Raises:
+            StateSpaceError: When a table has more cells than an integer can index.
+
+        Example:
+            >>> codes = torch.tensor([[0, 0], [1, 1], [0, 0], [1, 1]])
+            >>> scores = BDeuScores(codes, [2, 2], equivalent_sample_size=1.0)
+            >>> bool((scores.subsets(1, [0], max_parents=1) == scores.batch(1, [(), (0,)])).all())
+            True
+
+        Cost: one sort of the rows, then one pass for each set over the rows that differ in child
+        or candidates, which are few where codes are few.
+        """
+        picked = [*candidates, child]
+        sizes = tuple(self._sizes[column] for column in picked)
+        columns, weights = self._child_rows(child)
+        rows = _distinct(columns[picked], weights, sizes)
+        last = len(candidates)
+        table = weights.new_full((2**last,), -torch.inf)
+        groups: dict[tuple[int, int], list[tuple[int, ...]]] = {}
+        for size in range(min(max_parents, last) + 1):
+            for key in combinations(range(last), size):
+                groups.setdefault((size, _configurations(key, last, sizes)), []).append(key)
+        for (_, cells), sets in groups.items():
+            places = [sum(1 << k for k in key) for key in sets]
+            table[places] = self._score(rows, sizes, last, sets, cells)
+        return table
+
+    def single_gains(self) -> Float[Tensor, "parents children"]:
+        """Compares every ordered pair of slots with no edge between them.
+
+        Returns:
+            ``(slots, slots)`` nats: ``[i, j]`` the log Bayes factor of i as the only parent of j
+            against no parent; zeros on the diagonal.
+
+        Example:
+            >>> codes = torch.tensor([[0, 0], [1, 1], [0, 0], [1, 1]])
+            >>> gains = BDeuScores(codes, [2, 2], equivalent_sample_size=1.0).single_gains()
+            >>> [round(float(gain), 2) for gain in (gains[0, 1], gains[0, 0])]
+            [2.0, 0.0]
+
+        Cost: one product of the rows written as indicators, ``rows * (sum of codes)^2``
+        multiply-adds.
+        """
+        sizes = torch.tensor(self._sizes, device=self._codes.device)
+        slots, widest = len(self._sizes), max(self._sizes)
+        rows = (self._prior / sizes.double())[:, None, None]  # for (parents, codes, children)
+        gains = []
+        for some in torch.arange(slots, device=sizes.device).split(
+            max(1, CELLS // (slots * widest**2))
+        ):
+            counts = self._pair_counts(some)
+            cells = (rows / sizes[some])[..., None]
+            gain = _gain(counts, cells).sum((1, 3)) - _gain(counts.sum(3), rows).sum(1)
+            own = counts[some, :, torch.arange(len(some), device=sizes.device)].sum(1)
+            alone = _gain(own, self._prior / sizes[some, None].double()).sum(1)
+            total = torch.tensor(self._prior, dtype=torch.float64, device=sizes.device)
+            gains.append(gain - (alone - _gain(own.sum(1), total)))
+        return torch.cat(gains, 1).fill_diagonal_(0)
 
     def total(self, parents: Sequence[Iterable[int]]) -> Float[Tensor, ""]:
         """Scores a whole DAG.
@@ -178,45 +245,111 @@ class BDeuScores:
         return torch.stack([self.local(k, p) for k, p in enumerate(parents)]).sum()
 
     def _child_rows(self, child: int) -> tuple[Tensor, Tensor]:
-        # the distinct rows that speak of a child, as columns (slots, rows), and their numbers
+        # the rows that speak of a child, as columns (slots, rows), and how often each one counts
         if child not in self._rows:
             rows = self._codes if self._targets is None else self._codes[~self._targets[:, child]]
-            if math.prod(self._sizes) < LARGEST_INDEX:
-                index, counts = torch.unique(joint_index(rows, self._sizes), return_counts=True)
-                columns = []
-                for size in self._sizes[::-1]:
-                    columns.append(index % size)
-                    index = index // size
-                rows, weights = torch.stack(columns[::-1]), counts.double()
-            else:
-                rows, weights = rows.T.contiguous(), rows.new_ones(len(rows)).double()
-            self._rows[child] = rows, weights
+            weights = rows.new_ones(len(rows)).double()
+            self._rows[child] = _distinct(rows.T.contiguous(), weights, self._sizes)
         return self._rows[child]
 
+    @cached_property
+    def _indicators(self) -> Float[Tensor, "rows slots codes"]:
+        # one for the code that a row has, padded to the largest number of codes
+        widest, rows = max(self._sizes), len(self._codes)
+        dtype = torch.float32 if rows < EXACT_FLOAT32 else torch.float64
+        ones = torch.ones((), dtype=dtype, device=self._codes.device).expand(
+            rows, self._codes.shape[1], 1
+        )
+        empty = ones.new_zeros(rows, len(self._sizes), widest)
+        return empty.scatter_(2, self._codes[:, :, None], ones)
+
+    def _pair_counts(
+        self, children: Int[Tensor, " children"]
+    ) -> Float[Tensor, "parents codes children child_codes"]:
+        everyone = self._indicators
+        own = everyone[:, children]
+        if self._targets is not None:
+            own = own * ~self._targets[:, children, None]
+        counts = everyone.flatten(1).T @ own.flatten(1)
+        return counts.double().reshape(*everyone.shape[1:], *own.shape[1:])
+
     def _score(
-        self, child: int, sets: Sequence[tuple[int, ...]], configurations: int
+        self,
+        rows: tuple[Tensor, Tensor],
+        sizes: Sequence[int],
+        child: int,
+        sets: Sequence[tuple[int, ...]],
+        configurations: int,
     ) -> Float[Tensor, " sets"]:
-        columns, weights = self._child_rows(child)
-        codes, rows = self._sizes[child], weights.numel()
-        if rows == 0:
-            return torch.zeros(len(sets), dtype=torch.float64, device=columns.device)
-        parents = torch.tensor(sets, dtype=torch.long, device=columns.device)
-        sizes = torch.tensor(self._sizes, device=columns.device)
-        index = torch.zeros(len(sets), rows, dtype=torch.long, device=columns.device)
-        for place in range(parents.shape[1]):
-            index = index * sizes[parents[:, place], None] + columns[parents[:, place]]
-        if configurations * codes > 2 * rows:  # sparse: renumber the configurations that occur
-            index, present = _renumber(index)
-        else:
-            present = configurations
-        index = index * codes + columns[child]
-        index += torch.arange(len(sets), device=index.device)[:, None] * (present * codes)
-        counts = torch.bincount(
-            index.reshape(-1),
-            weights=weights.expand(len(sets), -1).reshape(-1),
-            minlength=len(sets) * present * codes,
-        ).reshape(len(sets), present, codes)
-        return _bdeu(counts, self._prior / configurations)
+        """Scores sets that have one number of configurations, a few at a time."""
+        columns, weights = rows
+        if not len(weights):
+            return weights.new_zeros(len(sets))
+        number = len(weights)
+        table = min(configurations, number) * sizes[child]
+        at_once = max(1, CELLS // max(number, table))
+        parts = [
+            _bdeu(
+                _counts(columns, weights, sizes, child, sets[k : k + at_once], configurations),
+                self._prior / configurations,
+            )
+            for k in range(0, len(sets), at_once)
+        ]
+        return torch.cat(parts)
+
+
+def _configurations(key: Sequence[int], child: int, sizes: Sequence[int]) -> int:
+    cells = math.prod(sizes[parent] for parent in key)
+    if cells * sizes[child] >= LARGEST_INDEX:
+        msg = (
+            f"{len(key)} parents of column {child} have {cells:.1e} configurations, "
+            "too many to index; lower max_parents or merge codes"
+        )
+        raise StateSpaceError(msg)
+    return cells
+
+
+def _distinct(
+    columns: Int[Tensor, "slots rows"], weights: Float[Tensor, " rows"], sizes: Sequence[int]
+) -> tuple[Int[Tensor, "slots distinct"], Float[Tensor, " distinct"]]:
+    """The distinct rows and their weights; the rows as they are where they cannot be numbered."""
+    if math.prod(sizes) >= LARGEST_INDEX:
+        return columns, weights
+    index, place = torch.unique(joint_index(columns.T, sizes), return_inverse=True)
+    totals = weights.new_zeros(len(index)).index_add_(0, place, weights)
+    found = []
+    for size in sizes[::-1]:
+        found.append(index % size)
+        index = index // size
+    return torch.stack(found[::-1]), totals
+
+
+def _counts(
+    columns: Int[Tensor, "slots rows"],
+    weights: Float[Tensor, " rows"],
+    sizes: Sequence[int],
+    child: int,
+    sets: Sequence[tuple[int, ...]],
+    configurations: int,
+) -> Float[Tensor, "sets configurations codes"]:
+    """Counts one table per set; of a sparse one only the configurations that occur."""
+    codes, rows = sizes[child], weights.numel()
+    parents = torch.tensor(sets, dtype=torch.long, device=columns.device)
+    radix = torch.tensor(sizes, device=columns.device)
+    index = torch.zeros(len(sets), rows, dtype=torch.long, device=columns.device)
+    for place in range(parents.shape[1]):
+        index = index * radix[parents[:, place], None] + columns[parents[:, place]]
+    present = configurations
+    if configurations * codes > 2 * rows:
+        index, present = _renumber(index)
+    index = index * codes + columns[child]
+    index += torch.arange(len(sets), device=index.device)[:, None] * (present * codes)
+    counts = torch.bincount(
+        index.reshape(-1),
+        weights=weights.expand(len(sets), -1).reshape(-1),
+        minlength=len(sets) * present * codes,
+    )
+    return counts.reshape(len(sets), present, codes)
 
 
 def _renumber(index: Int[Tensor, "sets rows"]) -> tuple[Int[Tensor, "sets rows"], int]:
