@@ -12,6 +12,7 @@ from ctvae.graph.discovery import (
 )
 from ctvae.graph.distances import ComparisonRow, EdgeState, shd
 from ctvae.graph.interventional import InterventionalBDeu
+from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 
@@ -30,6 +31,7 @@ __all__ = [
     "GraphKind",
     "IndependenceTest",
     "InterventionalBDeu",
+    "OrderMCMC",
     "bdeu_from_counts",
     "compare_graphs",
     "latent_projection",

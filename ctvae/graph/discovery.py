@@ -37,6 +37,10 @@ class DiscoveryStatus(Enum):
         "other DAGs explain these rows equally well, so some directions are arbitrary: read "
         "edge_probabilities, compare .graph.cpdag(), or intervene on more slots"
     )
+    CHAINS_DISAGREE = (
+        "two chains give some edge probabilities more than .2 apart: read them as rough, and raise "
+        "num_samples; the graph is the best one met all the same"
+    )
     INVALID_CPDAG = (
         "colliders contradict each other, so no DAG has this graph as its CPDAG: use more rows or "
         "a smaller alpha, or a score-based method such as GES"
