@@ -465,6 +465,22 @@ class TestFiles:
         with pytest.raises(FormatError, match=f"tensor '{name}' has shape .* expected"):
             SCM.load(folder)
 
+    def test_a_model_in_double_is_saved_as_it_is(self, tmp_path):
+        single = {"a": TableMechanism(torch.tensor([0.3, 0.7]))}
+        single["b"] = TableMechanism(torch.tensor([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]]))
+        coarse = SCM(AB, SLOTS, single)
+        odd = torch.tensor([[0.1, 0.7, 0.2], [0.3, 0.3, 0.4]])
+        kinds = PerRow([Soft(odd), Stochastic(odd[0]), None], torch.tensor([0, 1, 2]))
+        for done in (Soft(odd), Stochastic(odd[0]), Shift(1, wrap=True), kinds):
+            fine = coarse.do({"b": done}).in_double()
+            assert fine.query("b").dtype == torch.float64
+            assert fine.in_double() is fine
+            again = SCM.load(fine.save(tmp_path / "m"))
+            assert torch.equal(again.query("b"), fine.query("b"))
+            torch.testing.assert_close(
+                fine.query("b").float(), coarse.do({"b": done}).query("b"), rtol=0, atol=1e-6
+            )
+
     def test_names_with_dots_are_no_other_slots_tensors(self, tmp_path):
         """A name may look like that of a tensor of another slot."""
         names = ["a", "a.0", "a.1", "a.index", "a.embedding.weight"]

@@ -13,9 +13,13 @@ from ctvae.errors import EvidenceError, ShapeError
 from ctvae.inference.contraction import DEFAULT_BUDGET
 from ctvae.inference.elimination import sample_given
 from ctvae.inference.sampling import draw_by_cuts, draw_by_rows, draw_column
-from ctvae.mechanisms.base import Mechanism
 from ctvae.mechanisms.couplings import Coupling
-from ctvae.mechanisms.local_law import LocalLaw, SwitchMechanism, cumulative_cuts
+from ctvae.mechanisms.local_law import (
+    LocalLaw,
+    SwitchMechanism,
+    cumulative_cuts,
+    is_same_law,
+)
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, check_count, make_generator, spawn
 
@@ -255,39 +259,45 @@ class _Rows:
 
     def same_as(self, other: _Rows) -> Bool[Tensor, " n"]:
         """Where both worlds have one law and one row of it."""
-        if self.law.mechanism is other.law.mechanism:
+        if is_same_law(self.law.mechanism, other.law.mechanism):
             if self.parents is not None and other.parents is not None:
                 return (self.parents == other.parents).all(-1)
             return self.index == other.index
         same = torch.zeros_like(self.index, dtype=torch.bool)
-        for mechanism, read, rows in self.alternatives():
-            for twin, twin_read, twin_rows in other.alternatives():
-                if mechanism is twin:
-                    alike = rows & twin_rows
-                    for column, twin_column in zip(read, twin_read, strict=True):
-                        alike = alike & (self.codes[column] == other.codes[twin_column])
+        if not isinstance(other.law.mechanism, SwitchMechanism) and not isinstance(
+            self.law.mechanism, SwitchMechanism
+        ):
+            return same
+        mine, my_columns, my_read = self.picked()
+        theirs, their_columns, their_read = other.picked()
+        for k, read in enumerate(my_columns):
+            for j, their in enumerate(their_columns):
+                alike = (mine == theirs) & (my_read == k) & (their_read == j)
+                if len(read) == len(their) and bool(alike.any()):
+                    for column, twin in zip(read, their, strict=True):
+                        alike = alike & (self.codes[column] == other.codes[twin])
                     same |= alike
         return same
 
-    def alternatives(self) -> list[tuple[Mechanism, tuple[int, ...], Bool[Tensor, "#n"]]]:
-        """The laws that regimes pick from, the columns each one reads, and the draws it makes."""
-        law = self.law
-        if not isinstance(law.mechanism, SwitchMechanism):
-            return [(law.mechanism, law.parents, torch.ones_like(self.index[:1]).bool())]
-        regimes: dict[tuple[int, tuple[int, ...]], list[int]] = {}
-        for regime, (choice, read) in enumerate(
-            zip(law.mechanism.choices, law.mechanism.positions, strict=True)
-        ):
-            regimes.setdefault((id(choice), read), []).append(regime)
-        assert self.regime is not None
-        return [
-            (
-                law.mechanism.choices[own[0]],
-                tuple(law.parents[k] for k in read),
-                torch.isin(self.regime, torch.tensor(own, device=self.regime.device)),
-            )
-            for (_, read), own in regimes.items()
-        ]
+    def picked(self) -> tuple[Int[Tensor, "#n"], list[tuple[int, ...]], Int[Tensor, "#n"]]:
+        """Gives the law that each draw's regime picks, and the columns which that law reads.
+
+        Returns:
+            A number that is the law's in every world; the tuples of columns that occur; and which
+            of these tuples each draw reads.
+        """
+        law, mechanism = self.law, self.law.mechanism
+        if isinstance(mechanism, SwitchMechanism):
+            laws = [id(choice) for choice in mechanism.choices]
+            columns = [tuple(law.parents[k] for k in read) for read in mechanism.positions]
+        else:
+            laws, columns = [id(mechanism)], [law.parents]
+        tuples = list(dict.fromkeys(columns))
+        regime = torch.zeros_like(self.index[:1])
+        if isinstance(mechanism, SwitchMechanism) and self.regime is not None:
+            regime = self.regime
+        read = torch.tensor([tuples.index(own) for own in columns], device=regime.device)
+        return torch.tensor(laws, device=regime.device)[regime], tuples, read[regime]
 
     def reported(self, codes: Tensor) -> Tensor:
         response = self.law.response

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ctvae.errors import CTVAEError
 from ctvae.inference.batching import batch_length
-from ctvae.inference.variational import stack_parents
+from ctvae.inference.variational import plate_size, stack_parents
 from ctvae.mechanisms.program import Program
 from ctvae.randomness import Seed, scoped_seed, spawn
 from ctvae.slots import SlotKey, SlotSpace
@@ -145,6 +145,7 @@ class AmortisedGuide(nn.Module):
         Raises:
             UnknownSlotError: When a slot is not in the model.
             CodeError: When a value is no code of its slot.
+            ShapeError: When there is no row, or numbers of rows differ.
             CTVAEError: When no slot is given, or a parent of a hidden slot is unknown.
         """
         import pyro
@@ -160,7 +161,7 @@ class AmortisedGuide(nn.Module):
             msg = f"a guide reads observed slots (slots: {', '.join(slots.names)}), got none"
             raise CTVAEError(msg)
         absent = self.proposals.absent
-        with pyro.plate("rows", batch_length(program, seen) or 1):
+        with pyro.plate("rows", plate_size(program, batch_length(program, seen))):
             for column in self._hidden:
                 regime = program.laws[column].regime
                 parents = [_known(values, parent, slots) for parent in program.parents[column]]

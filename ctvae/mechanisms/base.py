@@ -69,6 +69,19 @@ class Mechanism(Protocol):
         """
 
 
+def on_device(mechanism: Mechanism, device: torch.device) -> Mechanism:
+    """Moves a law only where it has to be moved: a law that stays is the same law.
+
+    Args:
+        mechanism: The law.
+        device: Where to.
+
+    Returns:
+        The law itself where it is there already.
+    """
+    return mechanism if mechanism.device == device else mechanism.to(device)
+
+
 def tabulate(
     mechanism: Mechanism, *, budget: int = TABLE_BUDGET
 ) -> Float[Tensor, "*parents codes"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -15,7 +15,7 @@ from torch.nn.functional import one_hot
 from ctvae.mechanisms.base import TABLE_BUDGET, Mechanism
 from ctvae.mechanisms.table import TableMechanism
 
-__all__ = ["LocalLaw", "SwitchMechanism"]
+__all__ = ["LocalLaw", "SwitchMechanism", "is_same_law"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,10 @@ class LocalLaw:
 
     @cached_property
     def table(self) -> Float[Tensor, "*parents codes"]:
-        """The probabilities of the reported codes; a regime, or a forced row, comes first."""
+        """The probabilities of the reported codes; a regime comes first.
+
+        Of a forced slot ``(codes,)``, or ``(batch, codes)`` where codes are forced row by row.
+        """
         if self.forced is not None:
             return one_hot(self.forced, self.mechanism.cardinality).to(self.dtype)
         return self.respond(self.natural_table)
@@ -121,16 +124,6 @@ class LocalLaw:
         ones = (1,) * (probs.ndim - self.response.ndim)
         target = self.response.reshape(*self.response.shape[:-1], *ones, -1).expand_as(probs)
         return torch.zeros_like(probs).scatter_add(-1, target, probs)
-
-    def in_double(self) -> LocalLaw:
-        """Gives the same law in float64, where it fits a table.
-
-        Returns:
-            The law; the rows of its table sum to one as float64 numbers do.
-        """
-        if self.dtype == torch.float64 or not self.is_small:
-            return self
-        return replace(self, mechanism=TableMechanism(self.natural_table.double()))
 
     def reported_log_probs(
         self, parents: Int[Tensor, "*batch parents"]
@@ -224,6 +217,22 @@ class SwitchMechanism:
         """
         moved = tuple(choice.to(device) for choice in self.choices)
         return SwitchMechanism(moved, self.positions, self.sizes)
+
+
+def is_same_law(one: Mechanism, other: Mechanism) -> bool:
+    """Says whether two mechanisms are one law: the same object, or equal tables.
+
+    Args:
+        one: A mechanism.
+        other: Another one.
+
+    Returns:
+        False also for equal functions or networks that are two objects.
+    """
+    if one is other:
+        return True
+    tables = isinstance(one, TableMechanism) and isinstance(other, TableMechanism)
+    return tables and torch.equal(one.table(), other.table())
 
 
 def cumulative_cuts(rows: Float[Tensor, "rows codes"]) -> Float[Tensor, "cuts rows"]:

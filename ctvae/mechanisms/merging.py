@@ -7,6 +7,7 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from ctvae.errors import InterventionError
@@ -65,6 +66,8 @@ def merge_interventions(
             raise InterventionError(msg)
         law = what if isinstance(what, Intervention) else Hard(what)
         law = law.checked(slots, column, parents[column])
+        if _changes_nothing(law) and law.num_worlds in {e.num_worlds for e in earlier.values()}:
+            continue
         if isinstance(law, PerRow) and None in law.choices and name in earlier:
             law = _keep_earlier(name, law, earlier[name]).checked(slots, column, parents[column])
         merged[name] = law
@@ -101,15 +104,26 @@ def _asked(
     raise InterventionError(msg)
 
 
+def _changes_nothing(law: Intervention) -> bool:
+    return isinstance(law, PerRow) and all(choice is None for choice in law.choices)
+
+
 def _keep_earlier(name: str, law: PerRow, earlier: Intervention) -> PerRow:
     """Rows that are not done again keep what was done to them."""
-    if earlier.num_worlds is not None:
+    if earlier.num_worlds is None:
+        return replace(law, choices=[earlier if c is None else c for c in law.choices])
+    if isinstance(earlier, Hard):
+        codes, place = torch.as_tensor(earlier.value).unique(return_inverse=True)
+        earlier = PerRow([Hard(code) for code in codes], place)
+    if not isinstance(earlier, PerRow) or earlier.num_worlds != law.num_worlds:
         msg = (
-            f"slot {name!r} was done per row before, and this do() leaves some rows out; give "
-            "every row what it should have"
+            f"slot {name!r} was done per row before ({earlier}), and this do() leaves some rows "
+            "out; give every row what it should have"
         )
         raise InterventionError(msg)
-    return replace(law, choices=[earlier if c is None else c for c in law.choices])
+    left_out = torch.tensor([choice is None for choice in law.choices])[law.index.cpu()]
+    index = torch.where(left_out, earlier.index.cpu() + len(law.choices), law.index.cpu())
+    return PerRow([*law.choices, *earlier.choices], index)
 
 
 def _check_acyclic(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from jaxtyping import Int
@@ -65,7 +66,7 @@ class PerRow:
             raise InterventionError(msg)
         choices: list[Intervention | None] = []
         for choice in self.choices:
-            given = Hard(choice) if isinstance(choice, int | str | Tensor) else choice
+            given = Hard(choice) if isinstance(choice, Integral | str | Tensor) else choice
             if given is None:
                 choices.append(None)
                 continue
@@ -176,7 +177,8 @@ def join_rows(
     Cost: one pass over the rows in Python; for many rows give tensors, or ``PerRow`` itself.
     """
     picks: dict[str, list[int]] = {}
-    choices: dict[str, dict[object, int]] = {}
+    choices: dict[str, list[Intervention | int | str | None]] = {}
+    places: dict[str, dict[object, int]] = {}  # of codes, and of interventions by identity
     if not rows or not all(isinstance(row, Mapping) for row in rows):
         msg = "do([...]) takes one mapping per row, such as [{'hue': 5}, {'shape': 2}, {}]"
         raise InterventionError(msg)
@@ -184,25 +186,26 @@ def join_rows(
         for key, what in row.items():
             name = slots.names[slots.index(key)]
             index = picks.setdefault(name, [0] * len(rows))
-            known = choices.setdefault(name, {None: 0})
+            known, found = places.setdefault(name, {}), choices.setdefault(name, [None])
             if index[number]:
                 msg = f"row {number} sets slot {name!r} twice, by name and by index"
                 raise InterventionError(msg)
-            choice: object = what
-            if not isinstance(what, Intervention):
-                seen_before = type(what) is int and what in known
-                choice = what if seen_before else _code(slots, name, number, what)
-            elif isinstance(what, type):
+            if isinstance(what, type):
                 msg = f"row {number}, slot {name!r}: an intervention, got the class {what.__name__}"
                 raise InterventionError(msg)
-            index[number] = known.setdefault(choice, len(known))
+            if isinstance(what, Intervention):
+                mark: object = ("intervention", id(what))
+            else:
+                seen_before = type(what) is int and what in known
+                mark = what = what if seen_before else _code(slots, name, number, what)
+            if mark not in known:
+                known[mark] = len(found)
+                found.append(what)
+            index[number] = known[mark]
     if not picks:  # one world per row all the same
         first = slots.names[0]
-        picks[first], choices[first] = [0] * len(rows), {None: 0}
-    return {
-        name: PerRow(list(choices[name]), torch.tensor(picks[name]))  # type: ignore[arg-type]
-        for name in picks
-    }
+        picks[first], choices[first] = [0] * len(rows), [None]
+    return {name: PerRow(choices[name], torch.tensor(picks[name])) for name in picks}
 
 
 def _code(slots: SlotSpace, name: str, row: int, what: object) -> int:

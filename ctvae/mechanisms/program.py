@@ -84,7 +84,10 @@ class Program:
 
     @property
     def tables(self) -> tuple[Float[Tensor, "*parents codes"], ...]:
-        """For each column ``(*parents, codes)`` probabilities, a regime first."""
+        """For each column ``(*parents, codes)`` probabilities, a regime first.
+
+        These are the engines' own tables, to be read and not to be written.
+        """
         return tuple(law.table for law in self.laws)
 
     def rows(self, index: Int[Tensor, " n"]) -> Program:

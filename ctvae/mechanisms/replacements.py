@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ctvae.errors import InterventionError, MechanismError
-from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.base import Mechanism, on_device
 from ctvae.mechanisms.function import FunctionMechanism
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.table import TableMechanism
@@ -65,7 +66,7 @@ class Soft:
             msg = f"the new law of slot {name!r} is the class {self.law.__name__}; give one of it"
             raise InterventionError(msg)
         try:
-            law = self.law if isinstance(self.law, Mechanism) else TableMechanism(self.law)
+            law = self._mechanism
         except MechanismError as error:
             msg = f"slot {name!r}: {error}"
             raise InterventionError(msg) from error
@@ -115,7 +116,13 @@ class Soft:
             The law of the new mechanism.
         """
         assert isinstance(self.law, Mechanism), "rewrite follows checked"
-        return LocalLaw(self.reads(slots, law.parents), self.law.to(law.mechanism.device))
+        mechanism = on_device(self.law, law.mechanism.device)
+        return LocalLaw(self.reads(slots, law.parents), mechanism)
+
+    @cached_property
+    def _mechanism(self) -> Mechanism:
+        """The law; a table is made once, so that doing the same again is the same law."""
+        return self.law if isinstance(self.law, Mechanism) else TableMechanism(self.law)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +216,7 @@ class Conditional:
             A deterministic law.
         """
         assert isinstance(self.rule, FunctionMechanism), "rewrite follows checked"
-        rule = self.rule.to(law.mechanism.device)
+        rule = on_device(self.rule, law.mechanism.device)
         return LocalLaw(self.reads(slots, law.parents), rule)
 
 

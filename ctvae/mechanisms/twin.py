@@ -13,7 +13,7 @@ from torch import Tensor
 from ctvae.errors import ShapeError, StateSpaceError
 from ctvae.mechanisms.base import TABLE_BUDGET, Mechanism
 from ctvae.mechanisms.couplings import Coupling
-from ctvae.mechanisms.local_law import LocalLaw
+from ctvae.mechanisms.local_law import LocalLaw, is_same_law
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.slots import SlotSpace
@@ -135,7 +135,7 @@ def coupled_table(
     pair, place = torch.stack([row, other]).unique(dim=1, return_inverse=True)
     p, q = before_rows[pair[0]].to(dtype), after_rows[pair[1]].to(dtype)
     kernel = coupling.kernel(p, q)
-    if law.mechanism is new.mechanism:
+    if is_same_law(law.mechanism, new.mechanism):
         identity = torch.eye(size, dtype=dtype, device=device)
         kernel = torch.where((pair[0] == pair[1])[:, None, None], identity, kernel)
     if law.response is not None:

@@ -19,6 +19,7 @@ from ctvae.mechanisms.base import Mechanism, check_mechanisms
 from ctvae.mechanisms.interventions import Intervention, Key
 from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.merging import Done, merge_interventions
+from ctvae.mechanisms.precision import intervention_in_double, law_in_double
 from ctvae.mechanisms.program import Program
 from ctvae.mechanisms.table import TableMechanism, random_tables
 from ctvae.mechanisms.twin import twin_laws
@@ -276,16 +277,13 @@ class SCM(Units, Exchange):
             >>> scm.query("a").dtype, scm.in_double().query("a").dtype
             (torch.float32, torch.float64)
         """
-        if all(law.dtype == torch.float64 for law in (*self._laws, *self.program.laws)):
+        laws = {name: law_in_double(law) for name, law in self.mechanisms.items()}
+        done = {name: intervention_in_double(law) for name, law in self.interventions.items()}
+        finer = [*laws.values(), *done.values()]
+        held = [*self.mechanisms.values(), *self.interventions.values()]
+        if all(one is other for one, other in zip(finer, held, strict=True)):
             return self
-        laws = zip(self.slots.names, self._laws, strict=True)
-        finer = {name: law.in_double().mechanism for name, law in laws}
-        other = SCM(self.graph, self.slots, finer)._done(self.interventions)
-        for name in self.interventions:
-            law = self._rewritten[name]
-            if law.mechanism is not self.mechanisms[name]:
-                other._rewritten[name] = law.in_double()
-        return other
+        return SCM(self.graph, self.slots, laws)._done(done)
 
     def swig(self, *, coupling: CouplingChoice = None) -> SCM:
         """Splits every intervened slot: its natural code beside the one its children see.
@@ -304,8 +302,9 @@ class SCM(Units, Exchange):
         Raises:
             InterventionError: When what a slot under ``Soft`` would have been depends, by rules
                 against the edges, on what it is set to.
-            StateSpaceError: When a slot under ``Soft`` has too many parents for a table of both
-                halves.
+            StateSpaceError: When the law of a slot under ``Soft``, or of one below an intervened
+                slot, has too many parents for a table.
+            CodeError: When a slot is called ``do(name)`` already, as in a split model.
 
         Example:
             >>> scm = SCM.from_edges([("a", "b")], cardinality={"a": 2, "b": 2}, seed=0)

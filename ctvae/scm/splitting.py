@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ctvae.errors import InterventionError
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.mechanisms.base import Mechanism
+from ctvae.mechanisms.base import Mechanism, on_device
 from ctvae.mechanisms.couplings import Coupling
 from ctvae.mechanisms.function import FunctionMechanism
 from ctvae.mechanisms.interventions import Intervention
@@ -120,7 +120,7 @@ def _renamed(
         case Soft(mechanism, parents):
             assert isinstance(mechanism, Mechanism), "a model holds checked interventions"
             read = tuple(wide.index(_half(str(parent), done)) for parent in parents or ())
-            new = LocalLaw(read, mechanism.to(natural.mechanism.device))
+            new = LocalLaw(read, on_device(mechanism, natural.mechanism.device))
             # The unit keeps its noise, so what it would have been tells about what it becomes.
             scope, table = coupled_table(wide, wide.index(name), natural, new, read, coupling)
             return Soft(table, [wide.names[column] for column in scope])

@@ -283,6 +283,46 @@ class TestWhatIsNotTouched:
         assert bool((other != units).any())
 
 
+@pytest.mark.parametrize("coupling", COUPLINGS.values(), ids=COUPLINGS.keys())
+def test_doing_again_what_was_done_changes_nothing(coupling, device):
+    """A slot's own law, the same object once more, and a table of equal numbers."""
+    scm = backwards().to(device)
+    own, table = scm.mechanisms["b"], Soft(NEW_B.table())
+    soft = Soft(NEW_B)
+    kinds = PerRow([soft, table, None], torch.arange(60) % 3)
+    for first, again in (
+        ({}, {"b": Soft(own)}),
+        ({}, {"b": Soft(own.table())}),
+        ({"b": soft}, {"b": soft}),
+        ({"b": soft}, {"b": Soft(NEW_B.table().clone())}),
+        ({"b": table}, {"b": table}),
+        ({"b": kinds}, {"b": kinds}),
+        ({"b": kinds}, {"b": PerRow([table, soft, None], torch.tensor([1, 0, 2] * 20))}),
+    ):
+        world = scm.do(first)
+        units = world.sample(1, seed=0)[0] if world.program.batch else world.sample(60, seed=0)
+        other = world.counterfactual(units, do=again, coupling=coupling, seed=1)[:, 0]
+        assert torch.equal(other, units)
+        if world.program.batch is None:
+            twin = world.twin(again, coupling=coupling)
+            pair = twin.query(["b", "b'"])
+            assert float(pair.diagonal().sum()) == pytest.approx(1.0, abs=1e-12)
+    halves = scm.do({"b": Soft(own)}).swig(coupling=coupling).query(["b", "do(b)"])
+    assert float(halves.diagonal().sum()) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_rows_with_laws_of_their_own_cost_no_pairs_of_laws():
+    """One law for each of 3,000 rows in both worlds: quadratic work would take minutes."""
+    scm = chain_of_three()
+    laws = [Soft(row, []) for row in torch.full((3000, 3), 1 / 3, dtype=torch.float64)]
+    world = scm.do([{"b": law} for law in laws])
+    units = world.sample(1, seed=0)[0]
+    rows = [{"b": laws[k] if k % 2 else laws[-1 - k]} for k in range(3000)]
+    other = world.counterfactual(units, do=rows, coupling=Independent(), seed=1)[:, 0]
+    assert torch.equal(other[1::2], units[1::2])
+    assert not torch.equal(other[::2], units[::2])
+
+
 def test_a_shift_is_one_shift_whether_given_per_row_or_for_all():
     """Rows of one amount have the same law behind their regimes; no coupling redraws them."""
     scm = chain_of_three().do({"b": Shift(torch.tensor([1, 1]), wrap=True)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 import torch
 
 from ctvae.errors import InterventionError
-from ctvae.mechanisms import Conditional, PerRow, Shift, Soft, Stochastic
+from ctvae.mechanisms import Conditional, Hard, PerRow, Shift, Soft, Stochastic
+from ctvae.mechanisms.local_law import LocalLaw
 from ctvae.mechanisms.merging import Done
 from ctvae.mechanisms.table import TableMechanism
 from ctvae.scm import SCM
+from ctvae.slots import SlotSpace
 from tests.oracles import all_rows, assert_counts_follow, condition, enumerate_joint
 
 
@@ -290,7 +293,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "no row": (lambda: backwards().do([]), "one mapping per row"),
     "rows left out of a slot done per row": (
-        lambda: backwards().do({"c": ROWS}).do([{"c": 1}, {}, {"c": 2}]),
+        lambda: backwards().do({"c": Shift(ROWS, wrap=True)}).do([{"c": 1}, {}, {"c": 2}]),
         "slot 'c' was done per row before",
     ),
 }
@@ -308,9 +311,51 @@ def test_a_row_reads_only_what_it_picks():
     assert torch.equal(again.program.forced[2], torch.tensor([0, 3]))
     above = backwards().do({"c": 3}).do([{"c": 1}, {}])
     assert torch.equal(above.program.forced[2], torch.tensor([1, 3]))
+    beside = backwards().do({"c": ROWS}).do([{"c": 1}, {}, {"c": 3}])
+    assert torch.equal(beside.program.forced[2], torch.tensor([1, 2, 3]))
+    first: list[dict[str, Done]] = [{"c": Stochastic(LAW_C[2])}, {"c": 2}, {}]
+    mixed = backwards().do(first).do([{}, {}, {"c": 1}])
+    assert torch.equal(mixed.query("c").argmax(1), torch.tensor([0, 2, 1]))
+
+
+def test_rows_in_which_nothing_is_done_again_leave_what_was_done():
+    for name in "ac":
+        world = backwards().do({name: torch.tensor([0, 1])})
+        again = world.do([{}, {}])
+        assert list(again.interventions) == [name]
+        assert torch.equal(again.query("b"), world.query("b"))
+    with pytest.raises(InterventionError, match="one length, got a: 2, b: 3"):
+        backwards().do({"b": ROWS}).do([{}, {}])
+
+
+def test_an_intervention_of_ones_own_goes_into_rows_by_identity():
+    """A plain dataclass is equal by value and has no hash; two of them are two interventions."""
+
+    @dataclass
+    class Always:
+        code: int
+
+        @property
+        def num_worlds(self) -> None:
+            return None
+
+        def checked(self, slots: SlotSpace, column: int, parents: tuple[int, ...]) -> Hard:
+            return Hard(self.code).checked(slots, column, parents)
+
+        def reads(self, slots: SlotSpace, parents: tuple[int, ...]) -> tuple[int, ...]:
+            return Hard(self.code).reads(slots, parents)
+
+        def rewrite(self, slots: SlotSpace, law: LocalLaw) -> LocalLaw:
+            return Hard(self.code).rewrite(slots, law)
+
+    first, second = Always(1), Always(1)
+    done = backwards().do([{"b": first}, {"b": second}, {"b": Always(2)}, {"b": first}])
+    assert torch.equal(done.query("b").argmax(1), torch.tensor([1, 1, 2, 1]))
 
 
 def test_codes_in_rows_are_codes_whatever_holds_them():
+    picked = PerRow([cast("int", np.int64(1)), 0], torch.tensor([0, 1]))
+    assert torch.equal(backwards().do({"b": picked}).query("b").argmax(1), torch.tensor([1, 0]))
     codes: list[Done] = [1, cast("int", np.int64(1)), torch.tensor(1), 0]
     rows: list[dict[str, Done]] = [{"b": code} for code in codes]
     done = backwards().do(rows)
