@@ -43,12 +43,15 @@ class Samples:
         regime: How the rows were produced.
         targets: ``(rows, slots)`` booleans, true where a slot of a row was set by ``do``; all
             false on an observational row. ``None`` for an observational set.
+        regimes: ``(rows,)`` integers, where what was done is not known: 0 for observational rows,
+            and one number for all rows to which the same was done. ``None`` where targets are
+            known.
         observed: ``(rows, slots)`` booleans, false where a slot of a row was not observed and its
             code means nothing. ``None`` where all were.
 
     Raises:
         ShapeError: When codes and masks do not match the slots.
-        RegimeError: When interventional rows come without their targets.
+        RegimeError: When interventional rows come without targets and regimes, or with both.
     """
 
     codes: Int[Tensor, "rows slots"]
@@ -56,15 +59,22 @@ class Samples:
     regime: Regime = Regime.OBSERVATIONAL
     targets: Bool[Tensor, "rows slots"] | None = None
     observed: Bool[Tensor, "rows slots"] | None = None
+    regimes: Int[Tensor, " rows"] | None = None
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 2:
             msg = f"samples are rows (rows, slots), got shape {tuple(self.codes.shape)}"
             raise ShapeError(msg)
         object.__setattr__(self, "codes", self.slots.check_codes(self.codes))
-        if self.targets is None and self.regime is Regime.INTERVENTIONAL:
-            msg = "interventional rows need targets (rows, slots): which slots were set"
+        neither = self.targets is None and self.regimes is None
+        if neither and self.regime is Regime.INTERVENTIONAL:
+            msg = (
+                "interventional rows need targets (rows, slots): which slots were set; or regimes "
+                "(rows,), where that is not known"
+            )
             raise RegimeError(msg)
+        if self.regimes is not None:
+            self._check_regimes(self.regimes)
         for name, mask in (("targets", self.targets), ("observed", self.observed)):
             if mask is not None and (mask.shape != self.codes.shape or mask.dtype != torch.bool):
                 msg = (
@@ -72,6 +82,26 @@ class Samples:
                     f"got {mask.dtype} {tuple(mask.shape)}"
                 )
                 raise ShapeError(msg)
+
+    def _check_regimes(self, regimes: Tensor) -> None:
+        if self.targets is not None or self.regime is not Regime.INTERVENTIONAL:
+            msg = (
+                "regimes= is for interventional rows whose targets are not known, got "
+                f"{self.regime.value} rows with{'out' if self.targets is None else ''} targets"
+            )
+            raise RegimeError(msg)
+        whole = not (
+            regimes.dtype == torch.bool or regimes.is_floating_point() or regimes.is_complex()
+        )
+        if not whole or regimes.shape != self.codes.shape[:1]:
+            msg = (
+                f"regimes must be integers ({len(self)},), one for each row, got {regimes.dtype} "
+                f"{tuple(regimes.shape)}"
+            )
+            raise ShapeError(msg)
+        if len(regimes) and int(regimes.min()) < 0:
+            msg = f"regimes are numbered from 0 (observational), got {int(regimes.min())}"
+            raise RegimeError(msg)
 
     def __len__(self) -> int:
         return self.codes.shape[0]

@@ -15,6 +15,7 @@ from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
+from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
     "GES",
@@ -32,6 +33,7 @@ __all__ = [
     "IndependenceTest",
     "InterventionalBDeu",
     "OrderMCMC",
+    "UnknownTargetScores",
     "bdeu_from_counts",
     "compare_graphs",
     "latent_projection",

@@ -121,6 +121,9 @@ class DiscoveryResult:
         cpu_seconds: Processor time of the search.
         edge_probabilities: ``(slots, slots)`` float64, ``[i, j]`` the posterior probability of
             ``i -> j``; ``None`` where the method gives no posterior.
+        target_probabilities: ``(regimes, slots)`` float64, ``[r, k]`` the probability that what was
+            done in regime r changed slot k's own law, given the graph; ``None`` where targets were
+            known.
         edge_evidence: Evidence by ordered pair of names; read it with ``evidence``.
     """
 
@@ -130,6 +133,7 @@ class DiscoveryResult:
     rows_used: int
     cpu_seconds: float
     edge_probabilities: Float[Tensor, "slots slots"] | None = None
+    target_probabilities: Float[Tensor, "regimes slots"] | None = None
     edge_evidence: Mapping[Edge, EdgeEvidence] = field(default_factory=dict, repr=False)
 
     def evidence(self, i: SlotKey, j: SlotKey) -> EdgeEvidence:
@@ -171,6 +175,7 @@ def learn_graph(
     *,
     method: DiscoveryMethod,
     targets: Bool[Tensor, "rows slots"] | None = None,
+    regimes: Int[Tensor, " rows"] | None = None,
     seed: Seed = 0,
 ) -> DiscoveryResult:
     """Learns a causal graph over slots from rows of codes.
@@ -185,7 +190,9 @@ def learn_graph(
             largest that occurs.
         method: ``PC(...)``, ``GES()``, ``InterventionalBDeu(...)`` or any object with ``discover``.
         targets: ``(rows, slots)`` booleans, true where a slot was set by ``do``; ``None`` for
-            observational rows.
+            observational rows, or where that is not known.
+        regimes: ``(rows,)`` integers, where targets are not known: 0 for observational rows, and
+            one number for all rows to which the same was done.
         seed: The seed of methods that draw.
 
     Returns:
@@ -193,7 +200,8 @@ def learn_graph(
 
     Raises:
         RegimeError: On edit or counterfactual rows, which are no samples of an intervention.
-        DataError: When there are no rows, or ``Samples`` come with slots or targets again.
+        DataError: When there are no rows, or ``Samples`` come with slots, targets or regimes
+            again.
 
     Example:
         >>> import ctvae.graph as g
@@ -204,7 +212,7 @@ def learn_graph(
         >>> learn_graph(codes, method=g.InterventionalBDeu(), targets=done).graph
         CausalGraph(DAG on slot0, slot1: slot0 -> slot1)
     """
-    samples = _as_samples(codes, slots, targets)
+    samples = _as_samples(codes, slots, targets, regimes)
     if samples.observed is not None and not bool(samples.observed.all()):
         msg = (
             "learn_graph needs complete rows, and some entries of these samples were not observed; "
@@ -239,24 +247,33 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
     Raises:
         RegimeError: When there are none.
     """
-    if samples.targets is None:
-        return samples.codes
-    codes = samples.codes[~samples.targets.any(1)]
+    natural = torch.ones_like(samples.codes[:, 0], dtype=torch.bool)
+    if samples.targets is not None:
+        natural = ~samples.targets.any(1)
+    if samples.regimes is not None:
+        natural = samples.regimes == 0
+    codes = samples.codes[natural]
     if not len(codes):
         msg = (
-            f"{method} needs observational rows, and each of the {len(samples)} rows has a target; "
-            "use InterventionalBDeu, which learns from such rows"
+            f"{method} needs observational rows, and in each of the {len(samples)} rows something "
+            "was done; use InterventionalBDeu or OrderMCMC, which learn from such rows"
         )
         raise RegimeError(msg)
     return codes
 
 
 def _as_samples(
-    codes: Tensor | Samples, slots: SlotSpace | Sequence[Slot] | None, targets: Tensor | None
+    codes: Tensor | Samples,
+    slots: SlotSpace | Sequence[Slot] | None,
+    targets: Tensor | None,
+    regimes: Tensor | None,
 ) -> Samples:
     if isinstance(codes, Samples):
-        if slots is not None or targets is not None:
-            msg = "Samples bring their own slots and targets; pass the plain codes to replace them"
+        if any(one is not None for one in (slots, targets, regimes)):
+            msg = (
+                "Samples bring their own slots, targets and regimes; pass the plain codes to "
+                "replace them"
+            )
             raise DataError(msg)
         return codes
     if not isinstance(codes, Tensor) or codes.ndim != 2:
@@ -270,6 +287,8 @@ def _as_samples(
         space = SlotSpace.from_cardinalities([max(1, int(k) + 1) for k in codes.amax(0)])
     else:
         space = slots if isinstance(slots, SlotSpace) else SlotSpace(slots)
+    if regimes is not None:
+        return Samples(codes, space, Regime.INTERVENTIONAL, targets, regimes=regimes)
     if targets is None:
         return Samples(codes, space)
     if targets.dtype != torch.bool:

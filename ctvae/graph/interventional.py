@@ -17,6 +17,7 @@ from ctvae.graph import equivalence, order_search
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.scores import BDeuScores
+from ctvae.graph.target_scores import UnknownTargetScores, scores_of
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
@@ -34,7 +35,9 @@ class InterventionalBDeu:
 
     A row in which slot k was set says nothing of k's mechanism but speaks for all other slots, so
     observational and interventional rows are used together; without targets this is Bayesian
-    network learning. Assumes no hidden common cause, independent rows, and hard interventions.
+    network learning. Where only the regimes of rows are known, the score finds their targets as
+    well (``UnknownTargetScores``). Assumes no hidden common cause and independent rows; known
+    targets were set whatever their parents, unknown ones may also be soft.
 
     Two priors over DAGs stand behind the two answers. The graph maximises the score above, whose
     prior is uniform over parent-set sizes (times the penalty). The edge probabilities average
@@ -111,11 +114,8 @@ class InterventionalBDeu:
                 "times), or use GES or PC on observational rows"
             )
             raise StateSpaceError(msg)
-        scores = BDeuScores(
-            samples.codes,
-            samples.slots.cardinalities,
-            equivalent_sample_size=self.equivalent_sample_size,
-            targets=samples.targets,
+        scores = scores_of(
+            samples, range(slots), equivalent_sample_size=self.equivalent_sample_size
         )
         table = self._score_table(scores, slots, samples.codes.device)
         parents = order_search.best_dag(table)
@@ -124,13 +124,15 @@ class InterventionalBDeu:
         for k, set_ in enumerate(parents):
             matrix[list(set_), k] = 1
         graph = CausalGraph.from_numpy(matrix, samples.slots.names)
+        targets, changed = find_targets(samples, scores, parents, range(slots))
         return DiscoveryResult(
             graph=graph,
-            status=equivalence_status(graph, samples.targets),
+            status=equivalence_status(graph, targets),
             method=self,
             rows_used=len(samples),
             cpu_seconds=time.process_time() - start,
             edge_probabilities=probabilities,
+            target_probabilities=changed,
             edge_evidence=self._evidence(graph, parents, scores, probabilities),
         )
 
@@ -191,6 +193,31 @@ def score_gains(
     return gains
 
 
+def find_targets(
+    samples: Samples,
+    scores: BDeuScores,
+    parents: Sequence[tuple[int, ...]],
+    columns: Sequence[int],
+) -> tuple[Bool[Tensor, "rows slots"] | None, Float[Tensor, "regimes slots"] | None]:
+    """Gives what is known, or was found, about the targets of rows.
+
+    Args:
+        samples: The rows.
+        scores: Their scores.
+        parents: The parents of each slot in the DAG found, as the scores number them.
+        columns: The number of each slot in the scores.
+
+    Returns:
+        Sets of targets that occur, one row each; and for every regime the probabilities that it
+        changed each slot's law, ``None`` where targets were known.
+    """
+    if not isinstance(scores, UnknownTargetScores):
+        return samples.targets, None
+    log_odds = scores.target_log_odds(parents)[:, list(columns)]
+    chances = torch.cat([torch.zeros_like(log_odds[:1]), log_odds.sigmoid()])
+    return chances > 0.5, chances
+
+
 def equivalence_status(
     graph: CausalGraph, targets: Bool[Tensor, "rows slots"] | None
 ) -> DiscoveryStatus:
@@ -198,7 +225,8 @@ def equivalence_status(
 
     Args:
         graph: A DAG, its nodes in the order of the columns.
-        targets: True where a slot was set; ``None`` for observational rows.
+        targets: True where a slot was set, one row for each set of targets or more; ``None`` for
+            observational rows.
 
     Returns:
         ``DONE`` where the graph is the only member of its interventional equivalence class.

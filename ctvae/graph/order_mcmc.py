@@ -13,10 +13,11 @@ from jaxtyping import Float
 from ctvae.errors import DataError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
-from ctvae.graph.interventional import equivalence_status
+from ctvae.graph.interventional import equivalence_status, find_targets
 from ctvae.graph.order_moves import CLEAR_GAIN, OrderWorth, climb, move, resample
 from ctvae.graph.parent_tables import ParentTables, other_candidates, rank_candidates
 from ctvae.graph.scores import BDeuScores
+from ctvae.graph.target_scores import scores_of
 from ctvae.randomness import Seed, check_count, spawn
 from ctvae.regimes import Samples
 
@@ -30,7 +31,7 @@ DISAGREEMENT = 0.2
 
 @dataclass(frozen=True)
 class OrderMCMC:
-    r"""Finds a high-scoring DAG and edge probabilities of many slots, from known targets or none.
+    r"""Finds a high-scoring DAG, edge probabilities and targets, also for many slots.
 
     The score and the two priors are those of ``InterventionalBDeu``, which is exact and stops at
     about 14 slots:
@@ -46,7 +47,9 @@ class OrderMCMC:
     exact probabilities given an order over orders drawn by Gibbs sampling; two chains that disagree
     are told by the status ``CHAINS_DISAGREE``.
 
-    Assumes no hidden common cause, independent rows, and hard interventions. Columns are put in
+    Where only the regimes of rows are known, the score finds their targets as well
+    (``UnknownTargetScores``). Assumes no hidden common cause and independent rows; known targets
+    were set whatever their parents, unknown ones may also be soft. Columns are put in
     the order of their names, so permuting them permutes the answer and changes nothing else.
 
     Args:
@@ -114,13 +117,7 @@ class OrderMCMC:
         start = time.process_time()
         names = samples.slots.names
         by_name = sorted(range(len(names)), key=lambda k: names[k])
-        targets = samples.targets
-        scores = BDeuScores(
-            samples.codes[:, by_name],
-            [samples.slots.cardinalities[k] for k in by_name],
-            equivalent_sample_size=self.equivalent_sample_size,
-            targets=None if targets is None else targets[:, by_name],
-        )
+        scores = scores_of(samples, by_name, equivalent_sample_size=self.equivalent_sample_size)
         seeds = [np.random.default_rng(s) for s in spawn(seed, 3)]
         tables, place = self._search(scores, seeds[0])
         parents = _best_parents(tables, place)
@@ -130,6 +127,7 @@ class OrderMCMC:
         for child, own in enumerate(parents):
             matrix[list(own), child] = 1
         graph = CausalGraph.from_numpy(matrix[np.ix_(back, back)], names)
+        targets, changed = find_targets(samples, scores, parents, back.tolist())
         status = equivalence_status(graph, targets)
         probabilities = None
         if chances is not None:
@@ -142,6 +140,7 @@ class OrderMCMC:
             rows_used=len(samples),
             cpu_seconds=time.process_time() - start,
             edge_probabilities=probabilities,
+            target_probabilities=changed,
             edge_evidence=_evidence(graph, [names[k] for k in by_name], tables, parents, chances),
         )
 

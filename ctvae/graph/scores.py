@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import combinations
@@ -11,14 +10,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ctvae.counting import joint_index
-from ctvae.errors import ShapeError, StateSpaceError
+from ctvae.errors import ShapeError
+from ctvae.graph.set_counts import (
+    CELLS,
+    count_sets,
+    distinct_rows,
+    num_configurations,
+    sets_at_once,
+)
 
-__all__ = ["BDeuScores", "bdeu_from_counts"]
+__all__ = ["BDeuScores", "bdeu_from_counts", "row_gains"]
 
-CELLS = 2**22
-"""How many table cells or row indices are held at once; the answer does not depend on it."""
-LARGEST_INDEX = 2**62
 EXACT_FLOAT32 = 2**24
 """Below this, counts are exact in single precision."""
 
@@ -58,9 +60,25 @@ def bdeu_from_counts(
 
 def _bdeu(counts: Tensor, prior: float) -> Tensor:
     # configurations that never occur add nothing, so they may be left out of the table
+    return row_gains(counts, prior).sum(-1)
+
+
+def row_gains(counts: Float[Tensor, "*batch codes"], prior: float) -> Float[Tensor, "*batch"]:
+    r"""Gives the log marginal likelihood of the codes counted in each configuration.
+
+    .. math:: \log\frac{\Gamma(\beta)}{\Gamma(\beta + N)}
+        + \sum_k \log\frac{\Gamma(\beta / r + N_k)}{\Gamma(\beta / r)}
+
+    Args:
+        counts: How often each code occurred.
+        prior: The weight beta of a configuration's prior, in rows.
+
+    Returns:
+        Nats; zero where nothing was counted.
+    """
     weight = torch.tensor(prior, dtype=counts.dtype, device=counts.device)
-    rows = _gain(counts.sum(-1), weight).sum(-1)
-    return _gain(counts, weight / counts.shape[-1]).sum((-1, -2)) - rows
+    cells = _gain(counts, weight / counts.shape[-1]).sum(-1)
+    return cells - _gain(counts.sum(-1), weight)
 
 
 def _gain(counts: Tensor, prior: Tensor) -> Tensor:
@@ -151,10 +169,10 @@ class BDeuScores:
         groups: dict[tuple[int, int], list[tuple[int, ...]]] = {}
         for key in dict.fromkeys(keys):
             if (child, key) not in self._known:
-                cells = _configurations(key, child, self._sizes)
+                cells = num_configurations(key, child, self._sizes)
                 groups.setdefault((len(key), cells), []).append(key)
         for (_, cells), sets in groups.items():
-            scores = self._score(self._child_rows(child), self._sizes, child, sets, cells)
+            scores = self._score(self._child_rows(child), self._widths, child, sets, cells)
             self._known.update({(child, key): scores[k] for k, key in enumerate(sets)})
         if not keys:
             return torch.zeros(0, dtype=torch.float64, device=self._codes.device)
@@ -186,16 +204,17 @@ class BDeuScores:
         Cost: one sort of the rows, then one pass for each set over the rows that differ in child
         or candidates, which are few where codes are few.
         """
-        picked = [*candidates, child]
-        sizes = tuple(self._sizes[column] for column in picked)
         columns, weights = self._child_rows(child)
-        rows = _distinct(columns[picked], weights, sizes)
+        beyond = range(len(self._sizes), len(columns))  # what is no slot, such as a regime
+        picked = [*candidates, child, *beyond]
+        sizes = tuple(self._widths[column] for column in picked)
+        rows = distinct_rows(columns[picked], weights, sizes)
         last = len(candidates)
         table = weights.new_full((2**last,), -torch.inf)
         groups: dict[tuple[int, int], list[tuple[int, ...]]] = {}
         for size in range(min(max_parents, last) + 1):
             for key in combinations(range(last), size):
-                groups.setdefault((size, _configurations(key, last, sizes)), []).append(key)
+                groups.setdefault((size, num_configurations(key, last, sizes)), []).append(key)
         for (_, cells), sets in groups.items():
             places = [sum(1 << k for k in key) for key in sets]
             table[places] = self._score(rows, sizes, last, sets, cells)
@@ -249,8 +268,13 @@ class BDeuScores:
         if child not in self._rows:
             rows = self._codes if self._targets is None else self._codes[~self._targets[:, child]]
             weights = rows.new_ones(len(rows)).double()
-            self._rows[child] = _distinct(rows.T.contiguous(), weights, self._sizes)
+            self._rows[child] = distinct_rows(rows.T.contiguous(), weights, self._widths)
         return self._rows[child]
+
+    @property
+    def _widths(self) -> tuple[int, ...]:
+        """The number of values of each column of the rows, slots first."""
+        return self._sizes
 
     @cached_property
     def _indicators(self) -> Float[Tensor, "rows slots codes"]:
@@ -282,80 +306,15 @@ class BDeuScores:
         configurations: int,
     ) -> Float[Tensor, " sets"]:
         """Scores sets that have one number of configurations, a few at a time."""
-        columns, weights = rows
-        if not len(weights):
-            return weights.new_zeros(len(sets))
-        number = len(weights)
-        table = min(configurations, number) * sizes[child]
-        at_once = max(1, CELLS // max(number, table))
+        if not len(rows[1]):
+            return rows[1].new_zeros(len(sets))
+        at_once = sets_at_once(len(rows[1]), configurations, sizes[child])
+        prior = self._prior / configurations
         parts = [
             _bdeu(
-                _counts(columns, weights, sizes, child, sets[k : k + at_once], configurations),
-                self._prior / configurations,
+                count_sets(*rows, sizes, child, sets[k : k + at_once], configurations)[:, :, 0],
+                prior,
             )
             for k in range(0, len(sets), at_once)
         ]
         return torch.cat(parts)
-
-
-def _configurations(key: Sequence[int], child: int, sizes: Sequence[int]) -> int:
-    cells = math.prod(sizes[parent] for parent in key)
-    if cells * sizes[child] >= LARGEST_INDEX:
-        msg = (
-            f"{len(key)} parents of column {child} have {cells:.1e} configurations, "
-            "too many to index; lower max_parents or merge codes"
-        )
-        raise StateSpaceError(msg)
-    return cells
-
-
-def _distinct(
-    columns: Int[Tensor, "slots rows"], weights: Float[Tensor, " rows"], sizes: Sequence[int]
-) -> tuple[Int[Tensor, "slots distinct"], Float[Tensor, " distinct"]]:
-    """The distinct rows and their weights; the rows as they are where they cannot be numbered."""
-    if math.prod(sizes) >= LARGEST_INDEX:
-        return columns, weights
-    index, place = torch.unique(joint_index(columns.T, sizes), return_inverse=True)
-    totals = weights.new_zeros(len(index)).index_add_(0, place, weights)
-    found = []
-    for size in sizes[::-1]:
-        found.append(index % size)
-        index = index // size
-    return torch.stack(found[::-1]), totals
-
-
-def _counts(
-    columns: Int[Tensor, "slots rows"],
-    weights: Float[Tensor, " rows"],
-    sizes: Sequence[int],
-    child: int,
-    sets: Sequence[tuple[int, ...]],
-    configurations: int,
-) -> Float[Tensor, "sets configurations codes"]:
-    """Counts one table per set; of a sparse one only the configurations that occur."""
-    codes, rows = sizes[child], weights.numel()
-    parents = torch.tensor(sets, dtype=torch.long, device=columns.device)
-    radix = torch.tensor(sizes, device=columns.device)
-    index = torch.zeros(len(sets), rows, dtype=torch.long, device=columns.device)
-    for place in range(parents.shape[1]):
-        index = index * radix[parents[:, place], None] + columns[parents[:, place]]
-    present = configurations
-    if configurations * codes > 2 * rows:
-        index, present = _renumber(index)
-    index = index * codes + columns[child]
-    index += torch.arange(len(sets), device=index.device)[:, None] * (present * codes)
-    counts = torch.bincount(
-        index.reshape(-1),
-        weights=weights.expand(len(sets), -1).reshape(-1),
-        minlength=len(sets) * present * codes,
-    )
-    return counts.reshape(len(sets), present, codes)
-
-
-def _renumber(index: Int[Tensor, "sets rows"]) -> tuple[Int[Tensor, "sets rows"], int]:
-    # the rank of each value among the distinct values of its own line
-    ordered, place = index.sort(dim=1)
-    step = torch.zeros_like(ordered)
-    step[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    rank = torch.empty_like(index).scatter_(1, place, step.cumsum(1))
-    return rank, int(rank.max()) + 1

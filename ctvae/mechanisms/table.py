@@ -285,8 +285,14 @@ def check_independent(rows: Samples) -> None:
         rows: Rows of codes with their regime.
 
     Raises:
-        RegimeError: When the rows are edits or counterfactual pairs.
+        RegimeError: When the rows are edits or counterfactual pairs, or targets are not known.
     """
+    if rows.regimes is not None:
+        msg = (
+            "rows of which nobody knows what was set cannot be counted; keep the observational "
+            "ones (regimes == 0), or learn the targets with learn_graph"
+        )
+        raise RegimeError(msg)
     if not rows.regime.independent_rows:
         msg = (
             f"{rows.regime.value} rows are no samples of a causal law (they hold or share what "

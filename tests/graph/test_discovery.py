@@ -41,7 +41,7 @@ BAD = {
     "only interventions for PC": (
         lambda: learn_graph(CODES, method=PC(), targets=torch.ones(60, 3).bool()),
         RegimeError,
-        "PC needs observational rows, and each of the 60 rows has a target; use Interventional",
+        "PC needs observational rows, and in each of the 60 rows something was done",
     ),
     "only interventions for GES": (
         lambda: learn_graph(CODES, method=GES(), targets=torch.ones(60, 3).bool()),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ctvae.errors import ShapeError, StateSpaceError
-from ctvae.graph import BDeuScores, bdeu_from_counts, scores
+from ctvae.graph import BDeuScores, bdeu_from_counts, scores, set_counts
 from tests.graph.oracles import all_dags, bdeu, class_key
 
 CARDS = [2, 3, 4, 2]
@@ -29,6 +29,7 @@ def codes():
 @pytest.mark.parametrize("cells", [2**22, 50], ids=["one pass", "chunks"])
 def test_equals_the_closed_form(codes, device, ess, cells, monkeypatch):
     monkeypatch.setattr(scores, "CELLS", cells)
+    monkeypatch.setattr(set_counts, "CELLS", cells)
     rng = np.random.default_rng(0)
     targets = torch.from_numpy(rng.random((90, 4)) < 0.3)
     plain = BDeuScores(codes.to(device), CARDS, equivalent_sample_size=ess)
