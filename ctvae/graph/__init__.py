@@ -1,7 +1,7 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
 from ctvae.graph.causal_graph import CausalGraph, GraphKind
-from ctvae.graph.classical import GES, PC, IndependenceTest
+from ctvae.graph.classical import PC, IndependenceTest
 from ctvae.graph.compare import GraphComparison, compare_graphs
 from ctvae.graph.discovery import (
     DiscoveryMethod,
@@ -11,6 +11,7 @@ from ctvae.graph.discovery import (
     learn_graph,
 )
 from ctvae.graph.distances import ComparisonRow, EdgeState, shd
+from ctvae.graph.ges import GES
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.projection import latent_projection

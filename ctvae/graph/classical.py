@@ -1,4 +1,4 @@
-"""causal-learn's PC and GES, run without their side effects."""
+"""causal-learn's PC, run without its side effects."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import time
 import warnings
 from dataclasses import dataclass
 from enum import Enum
-from itertools import permutations
 
 import numpy as np
-import torch
 
 from ctvae.errors import DataError
 from ctvae.graph import equivalence, formats
@@ -20,18 +18,14 @@ from ctvae.graph.discovery import (
     EdgeEvidence,
     observational_rows,
 )
-from ctvae.graph.interventional import score_gains
-from ctvae.graph.scores import BDeuScores
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
-__all__ = ["GES", "PC", "IndependenceTest"]
+__all__ = ["PC", "IndependenceTest"]
 
 ROWS_PER_CELL = 5
 """Below this expected count the chi-squared law of the statistics fails (Cochran, 1954)."""
 STRONGER_COLLIDERS_FIRST = 3
-PADDED_SLOTS = 3  # causal-learn's structure prior takes log(0) with fewer columns
-GES_SAMPLE_SIZE = 1.0  # fixed inside causal-learn
 
 Tests = dict[tuple[int, int], list[tuple[tuple[int, ...], float]]]
 
@@ -64,6 +58,7 @@ class PC:
         DataError: When a setting is out of range.
 
     Example:
+        >>> import torch
         >>> from ctvae.graph import learn_graph
         >>> a, b = torch.arange(400) % 2, torch.arange(400) // 2 % 2
         >>> codes = torch.stack([a, b, a | b], 1)
@@ -143,66 +138,7 @@ class PC:
         )
 
 
-@dataclass(frozen=True)
-class GES:
-    """Finds the CPDAG by greedy search over equivalence classes with BDeu (causal-learn's GES).
-
-    Assumes that there is no hidden common cause; with many rows the greedy search is exact. Uses
-    observational rows only. causal-learn fixes the score: an equivalent sample size of 1 and an
-    edge prior of 1 / (slots - 1); codes that never occur are not counted as codes. Not for more
-    than about 20 slots: its score is slow.
-
-    Example:
-        >>> from ctvae.graph import learn_graph
-        >>> a, b = torch.arange(400) % 2, torch.arange(400) // 2 % 2
-        >>> codes = torch.stack([a, b, a | b], 1)
-        >>> learn_graph(codes, method=GES()).graph
-        CausalGraph(DAG on slot0, slot1, slot2: slot0 -> slot2, slot1 -> slot2)
-
-    Source: Chickering (2002), Optimal structure identification with greedy search; Zheng et al.
-    (2024), causal-learn.
-
-    Cost: exponential in the largest clique of the graph at worst; every new parent set is one
-    pass over the rows, on one CPU core.
-    """
-
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
-        """Learns the graph from the observational rows; nothing is drawn.
-
-        Args:
-            samples: Rows, of which those with a target are left out.
-            seed: Unused.
-
-        Returns:
-            The CPDAG and for every ordered pair the score gain of the edge in one DAG of the
-            class (our BDeu at the same sample size, without the edge prior).
-        """
-        from causallearn.search.ScoreBased.GES import ges
-
-        del seed
-        start = time.process_time()
-        codes = observational_rows(samples, method="GES").cpu().numpy()
-        slots = codes.shape[1]
-        if slots < 2:
-            return _lonely(self, samples, len(codes), time.process_time() - start)
-        padding = np.zeros((len(codes), max(0, PADDED_SLOTS - slots)), dtype=codes.dtype)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = ges(np.hstack([codes, padding]), score_func="local_score_BDeu")
-        matrix = _untangle(found["G"].graph[:slots, :slots])
-        graph = CausalGraph.from_numpy(matrix, samples.slots.names)
-        valid = equivalence.is_cpdag(matrix)
-        return DiscoveryResult(
-            graph=graph,
-            status=DiscoveryStatus.DONE if valid else DiscoveryStatus.INVALID_CPDAG,
-            method=self,
-            rows_used=len(codes),
-            cpu_seconds=time.process_time() - start,
-            edge_evidence=_score_evidence(graph, codes) if valid else {},
-        )
-
-
-def _lonely(method: PC | GES, samples: Samples, rows: int, seconds: float) -> DiscoveryResult:
+def _lonely(method: PC, samples: Samples, rows: int, seconds: float) -> DiscoveryResult:
     graph = CausalGraph.from_edges(nodes=samples.slots.names)
     return DiscoveryResult(graph, DiscoveryStatus.DONE, method, rows, seconds)
 
@@ -262,26 +198,3 @@ def _test_evidence(graph: CausalGraph, tests: Tests) -> dict[tuple[str, str], Ed
                 separating_set=tuple(names[k] for k in given),
             )
     return evidence
-
-
-def _score_evidence(graph: CausalGraph, codes: np.ndarray) -> dict[tuple[str, str], EdgeEvidence]:
-    columns = [np.unique(column, return_inverse=True) for column in codes.T]
-    seen = torch.from_numpy(np.stack([column[1] for column in columns], axis=1))
-    scores = BDeuScores(
-        seen,
-        [len(column[0]) for column in columns],
-        equivalent_sample_size=GES_SAMPLE_SIZE,
-    )
-    dag = graph.consistent_extension()
-    position = {name: k for k, name in enumerate(dag.nodes)}
-    parents = [tuple(position[p] for p in dag.parents(name)) for name in dag.nodes]
-    gains = score_gains(parents, scores)
-    return {
-        (dag.nodes[i], dag.nodes[j]): EdgeEvidence(
-            dag.nodes[i],
-            dag.nodes[j],
-            graph.mark(dag.nodes[i], dag.nodes[j]),
-            score_gain=gains[i, j],
-        )
-        for i, j in permutations(range(len(dag.nodes)), 2)
-    }
