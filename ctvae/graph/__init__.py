@@ -1,6 +1,6 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
-from ctvae.graph.causal_graph import CausalGraph, GraphKind
+from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.classical import PC, IndependenceTest
 from ctvae.graph.compare import GraphComparison, compare_graphs
 from ctvae.graph.discovery import (
@@ -13,6 +13,7 @@ from ctvae.graph.discovery import (
 from ctvae.graph.distances import ComparisonRow, EdgeState, shd
 from ctvae.graph.ges import GES
 from ctvae.graph.interventional import InterventionalBDeu
+from ctvae.graph.kinds import GraphKind
 from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from itertools import chain
+
+import numpy as np
 
 from ctvae.errors import GraphError, did_you_mean
 from ctvae.graph import equivalence
 from ctvae.graph.interchange import Interchange
+from ctvae.graph.kinds import GraphKind
 from ctvae.graph.marks import Edge, Marks, check_marks, is_pair, sort_topologically, sorted_pair
 
 __all__ = ["CausalGraph", "Edge", "GraphKind"]
 
 SHOWN_EDGES = 16
-
-
-class GraphKind(Enum):
-    """What the marks of a graph mean."""
-
-    DAG = "DAG"
-    """Directed edges without a cycle: one causal structure."""
-    CPDAG = "CPDAG"
-    """A whole Markov equivalence class: ``a - b`` where its members disagree."""
-    PDAG = "PDAG"
-    """Directed and undirected edges that form no CPDAG: restricted by knowledge or
-    interventions, or contradicting themselves."""
-    ADMG = "ADMG"
-    """Directed edges without a cycle, and ``a <-> b`` where a hidden common cause acts."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,7 +85,7 @@ class CausalGraph(Interchange):
         """
         lists = [list(directed), list(undirected), list(bidirected)]
         if nodes is None:
-            pairs = [edge for edge in chain.from_iterable(lists) if is_pair(edge)]
+            pairs = filter(is_pair, chain.from_iterable(lists))
             nodes = dict.fromkeys(chain.from_iterable(pairs))
         names = nodes if isinstance(nodes, str) else tuple(nodes)
         return cls(names, *lists)  # type: ignore[arg-type]  # checked and frozen on construction
@@ -109,7 +97,9 @@ class CausalGraph(Interchange):
             return GraphKind.ADMG
         if not self.undirected:
             return GraphKind.DAG
-        return GraphKind.CPDAG if equivalence.is_cpdag(self.to_numpy()) else GraphKind.PDAG
+        matrix = self.to_numpy()
+        restricted = GraphKind.MPDAG if equivalence.is_mpdag(matrix) else GraphKind.PDAG
+        return GraphKind.CPDAG if equivalence.is_cpdag(matrix) else restricted
 
     @property
     def num_edges(self) -> int:
@@ -252,6 +242,32 @@ class CausalGraph(Interchange):
         """
         matrix = equivalence.to_cpdag(self.consistent_extension().to_numpy())
         return CausalGraph.from_numpy(matrix, self.nodes)
+
+    def i_cpdag(self, targets: Iterable[Iterable[str]]) -> CausalGraph:
+        """Gives the graph of all DAGs that interventions on known targets cannot tell from this.
+
+        Args:
+            targets: For each interventional regime the nodes that it acted on, hard or soft.
+
+        Returns:
+            The I-CPDAG: an edge is directed where all members agree on it.
+
+        Raises:
+            GraphError: When the graph is no DAG, or a target no node.
+
+        Example:
+            >>> chain = CausalGraph.from_edges([("a", "b"), ("b", "c"), ("d", "c")])
+            >>> chain.i_cpdag([["a"]]) == chain, chain.cpdag() == chain
+            (True, False)
+
+        Source: Hauser and Buehlmann (2012), theorem 10; Yang, Katcoff and Uhler (2018), soft ones.
+        """
+        if self.kind is not GraphKind.DAG:
+            msg = f"an I-CPDAG is of a DAG, and this graph is a {self.kind.value}"
+            raise GraphError(msg)
+        regimes = [set(), *({self._check_name(name) for name in one} for one in targets)]
+        acted = np.array([[name in one for name in self.nodes] for one in regimes])
+        return CausalGraph.from_numpy(equivalence.to_i_cpdag(self.to_numpy(), acted), self.nodes)
 
     def consistent_extension(self) -> CausalGraph:
         """Gives one DAG with the same skeleton, directed edges and v-structures.

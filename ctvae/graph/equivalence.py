@@ -9,7 +9,15 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Int8
 
-__all__ = ["close_under_meek", "consistent_extension", "is_cpdag", "to_cpdag", "v_structures"]
+__all__ = [
+    "close_under_meek",
+    "consistent_extension",
+    "is_cpdag",
+    "is_mpdag",
+    "to_cpdag",
+    "to_i_cpdag",
+    "v_structures",
+]
 
 Adjacency = Int8[np.ndarray, "nodes nodes"]
 
@@ -132,6 +140,30 @@ def to_cpdag(
     return close_under_meek((compelled | reversible | reversible.T).astype(np.int8))
 
 
+def to_i_cpdag(adjacency: Adjacency, targets: Bool[np.ndarray, "regimes nodes"]) -> Adjacency:
+    """Gives the edges that all DAGs share which interventions cannot tell from this one.
+
+    An edge of which some regime acts on exactly one end keeps its direction.
+
+    Args:
+        adjacency: ``(nodes, nodes)`` matrix of a DAG (not checked here).
+        targets: True where a regime acts on a node; all false for observational rows.
+
+    Returns:
+        ``(nodes, nodes)`` int8; ones both ways where the class holds both directions.
+
+    Example:
+        >>> edge = np.array([[0, 1], [0, 0]], dtype=np.int8)
+        >>> to_i_cpdag(edge, np.array([[False, True]])).tolist()
+        [[0, 1], [0, 0]]
+
+    Source: Hauser and Buehlmann (2012), theorem 10.
+    """
+    acted = targets.astype(np.float32)
+    alone = acted.T @ (1 - acted)
+    return to_cpdag(adjacency, directed=alone + alone.T > 0)
+
+
 def consistent_extension(adjacency: Adjacency) -> Adjacency | None:
     """Directs every undirected edge without a cycle and without a new v-structure.
 
@@ -193,3 +225,26 @@ def is_cpdag(adjacency: Adjacency) -> bool:
     """
     extension = consistent_extension(adjacency)
     return extension is not None and bool(np.array_equal(to_cpdag(extension), adjacency))
+
+
+def is_mpdag(adjacency: Adjacency) -> bool:
+    """Says whether a graph is directed as far as it can be, and holds the DAGs that agree with it.
+
+    Such a graph is part of a Markov equivalence class: its members share skeleton, v-structures
+    and directed edges, and on every undirected edge they disagree. A CPDAG is one, and a DAG.
+
+    Args:
+        adjacency: ``(nodes, nodes)`` matrix.
+
+    Returns:
+        True when a DAG extends it and Meek's rules direct nothing more.
+
+    Example:
+        >>> chain = np.array([[0, 1, 0], [0, 0, 1], [0, 1, 0]], dtype=np.int8)
+        >>> is_mpdag(chain)  # 0 -> 1 - 2 with 0 and 2 not adjacent: 1 -> 2 is compelled
+        False
+
+    Source: Meek (1995), theorem 4.
+    """
+    closed = close_under_meek(adjacency)
+    return bool(np.array_equal(closed, adjacency)) and consistent_extension(adjacency) is not None

@@ -234,12 +234,10 @@ def equivalence_status(
     Source: Hauser and Buehlmann (2012), theorem 10.
     """
     matrix = graph.to_numpy()
-    cut = np.zeros(matrix.shape, dtype=bool)  # pairs of which some row set exactly one slot
-    if targets is not None:
-        regimes = torch.unique(targets, dim=0).cpu().numpy().astype(np.float32)
-        alone = regimes.T @ (1 - regimes)
-        cut = alone + alone.T > 0
-    essential = equivalence.to_cpdag(matrix, directed=cut)
+    if targets is None:
+        targets = torch.zeros(1, len(matrix), dtype=torch.bool)
+    regimes = torch.unique(targets, dim=0).cpu().numpy()
+    essential = equivalence.to_i_cpdag(matrix, regimes)
     return (
         DiscoveryStatus.DONE
         if np.array_equal(essential, matrix)

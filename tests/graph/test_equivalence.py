@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from ctvae.errors import GraphError
 from ctvae.graph import CausalGraph, GraphKind, equivalence
 from tests.graph.oracles import all_dags, class_key, dags
 
@@ -56,6 +57,63 @@ def test_known_directions_give_the_union_of_the_members_that_agree(known):
         np.testing.assert_array_equal(equivalence.to_cpdag(members[0], directed=mask), union)
 
 
+def definition_of_mpdag(matrix: np.ndarray, every: list[np.ndarray]) -> bool:
+    """The union of the DAGs that share its skeleton, v-structures and directed edges."""
+    directed = (matrix == 1) & (matrix.T == 0)
+    skeleton = (matrix | matrix.T).astype(bool)
+    members = [
+        dag
+        for dag in every
+        if np.array_equal((dag | dag.T).astype(bool), skeleton)
+        and bool((dag[directed] == 1).all())
+        and np.array_equal(equivalence.v_structures(dag), equivalence.v_structures(matrix))
+    ]
+    return bool(members) and np.array_equal(np.bitwise_or.reduce(members), matrix)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_a_graph_directed_as_far_as_can_be_is_the_union_of_its_members(size):
+    every, rng = list(all_dags(size)), np.random.default_rng(0)
+    off = ~np.eye(size, dtype=bool)
+    mixed = itertools.product((0, 1), repeat=size * (size - 1))
+    kinds = set()
+    for entries in mixed if size < 4 else rng.integers(2, size=(400, 12)):
+        matrix = np.zeros((size, size), dtype=np.int8)
+        matrix[off] = entries
+        found = equivalence.is_mpdag(matrix)
+        assert found == definition_of_mpdag(matrix, every)
+        kinds.add(found)
+    assert kinds == ({True, False} if size > 2 else {True})
+
+
+@pytest.mark.parametrize("family", [[], [{0}], [{1}, {2}], [{0, 1}], [{0, 1, 2}, {3}], [set()]])
+def test_an_i_cpdag_is_the_union_of_the_dags_that_no_regime_tells_apart(family):
+    """By definition: in every regime the graphs cut at the targets are Markov equivalent."""
+    classes = defaultdict(list)
+    for matrix in all_dags(4):
+        key = []
+        for targets in [set(), *family]:
+            cut = matrix.copy()
+            cut[:, sorted(targets)] = 0
+            key.append(class_key(cut))
+        classes[tuple(key)].append(matrix)
+    assert len(classes) >= 185
+    for members in classes.values():
+        graph = CausalGraph.from_numpy(members[0])
+        found = graph.i_cpdag([[f"slot{k}" for k in one] for one in family])
+        np.testing.assert_array_equal(found.to_numpy(), np.bitwise_or.reduce(members))
+        assert found.kind in {GraphKind.DAG, GraphKind.CPDAG, GraphKind.MPDAG}
+
+
+def test_what_has_no_i_cpdag_is_told():
+    with pytest.raises(GraphError, match="and this graph is a CPDAG"):
+        CausalGraph.from_edges(undirected=[("a", "b")]).i_cpdag([])
+    with pytest.raises(GraphError, match="and this graph is a ADMG"):
+        CausalGraph.from_edges(bidirected=[("a", "b")]).i_cpdag([])
+    with pytest.raises(GraphError, match="node 'c' is not in this graph"):
+        CausalGraph.from_edges([("a", "b")]).i_cpdag([["c"]])
+
+
 @settings(max_examples=60, deadline=None)
 @given(graph=dags(max_nodes=8))
 def test_cpdag_laws(graph):
@@ -75,4 +133,4 @@ def test_textbook_graphs():
     assert chain.cpdag() == fork.cpdag()
     assert collider.cpdag() == collider
     restricted = CausalGraph.from_edges([("a", "b")], undirected=[("b", "c"), ("a", "c")])
-    assert restricted.kind is GraphKind.PDAG
+    assert restricted.kind is GraphKind.MPDAG
