@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Stochastic,
         TableMechanism,
     )
-    from ctvae.mechanisms.couplings import Gumbel, Maximal, Monotone
+    from ctvae.mechanisms.couplings import Gumbel, Independent, Maximal, Monotone
     from ctvae.mechanisms.neural import NeuralMechanism
     from ctvae.models import CTVAE, CTVAEConfig
     from ctvae.regimes import Regime, Samples
@@ -44,6 +44,7 @@ __all__ = [
     "FunctionMechanism",
     "Gumbel",
     "Hard",
+    "Independent",
     "Maximal",
     "Monotone",
     "NeuralMechanism",
@@ -73,7 +74,7 @@ __all__ = [
 # Each name is loaded when it is first asked for, so that the command line answers at once.
 _HOMES = {
     "ctvae.graph": ("CausalGraph", "DiscoveryResult", "compare_graphs", "learn_graph"),
-    "ctvae.mechanisms.couplings": ("Gumbel", "Maximal", "Monotone"),
+    "ctvae.mechanisms.couplings": ("Gumbel", "Independent", "Maximal", "Monotone"),
     "ctvae.mechanisms.neural": ("NeuralMechanism",),
     "ctvae.mechanisms": (
         "Conditional",

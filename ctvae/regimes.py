@@ -65,6 +65,10 @@ class Samples:
         if self.codes.ndim != 2:
             msg = f"samples are rows (rows, slots), got shape {tuple(self.codes.shape)}"
             raise ShapeError(msg)
+        if not isinstance(self.regime, Regime):
+            names = ", ".join(f"Regime.{one.name}" for one in Regime)
+            msg = f"regime= takes one of {names}; got {self.regime!r}"
+            raise RegimeError(msg)
         object.__setattr__(self, "codes", self.slots.check_codes(self.codes))
         neither = self.targets is None and self.regimes is None
         if neither and self.regime is Regime.INTERVENTIONAL:

@@ -212,6 +212,13 @@ def learn_graph(
         >>> learn_graph(codes, method=g.InterventionalBDeu(), targets=done).graph
         CausalGraph(DAG on slot0, slot1: slot0 -> slot1)
     """
+    if isinstance(method, type) or not hasattr(method, "discover"):
+        named = method.__name__ if isinstance(method, type) else repr(method)
+        msg = (
+            "method= takes an object with discover(), such as ct.graph.GES(), ct.graph.PC() or "
+            f"ct.graph.OrderMCMC(); got {named}"
+        )
+        raise DataError(msg)
     samples = _as_samples(codes, slots, targets, regimes)
     if samples.observed is not None and not bool(samples.observed.all()):
         msg = (

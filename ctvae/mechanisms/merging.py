@@ -62,7 +62,13 @@ def merge_interventions(
             raise InterventionError(msg)
         seen.add(column)
         if isinstance(what, type):
-            msg = f"slot {name!r}: an intervention or codes, got the class {what.__name__}"
+            msg = (
+                f"slot {name!r}: an intervention or codes, got the class {what.__name__}; make one "
+                f"of it, {what.__name__}(...)"
+            )
+            raise InterventionError(msg)
+        if callable(what) and not isinstance(what, Intervention):
+            msg = f"slot {name!r}: for a rule write Conditional(rule, parents=[...]), got {what!r}"
             raise InterventionError(msg)
         law = what if isinstance(what, Intervention) else Hard(what)
         law = law.checked(slots, column, parents[column])

@@ -131,7 +131,8 @@ class Conditional:
 
     Attributes:
         rule: Takes one int64 tensor of codes per parent, in the order of ``parents``, and returns
-            codes of the slot; tabulated once, on every row of parents. Or that table of codes.
+            codes of the slot; tabulated once, on every row of parents. It sees codes, never their
+            names. Or that table of codes.
         parents: The slots that the rule reads; not the slot itself, for which there is ``Shift``.
 
     Example:

@@ -57,7 +57,8 @@ class TableMechanism:
         if float(off.max()) > max(SUM_TOLERANCE, codes**0.5 * eps):
             msg = (
                 "a table's rows must sum to one along the last axis; one is off by "
-                f"{float(off.max()):.3g}; TableMechanism.from_counts normalises counts"
+                f"{float(off.max()):.3g}; divide by probs.sum(-1, keepdim=True), or, where the "
+                "slot's own codes stand first, move them last"
             )
             raise MechanismError(msg)
         # What a division leaves: the rounding of each entry, and that of the float64 sum. Dividing

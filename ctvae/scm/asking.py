@@ -87,13 +87,20 @@ def values_of(function: Callable[..., Tensor], sizes: Sequence[int], like: Tenso
     """
     axes = [torch.arange(size, device=like.device) for size in sizes]
     try:
-        values = torch.as_tensor(function(*torch.meshgrid(*axes, indexing="ij")))
+        result = function(*torch.meshgrid(*axes, indexing="ij"))
+        values = torch.as_tensor(result)
     except Exception as error:  # whatever the caller's function raises
         msg = (
             f"the function failed on the grid of codes {list(sizes)}: {error}; it takes one "
             f"tensor of codes for each of {len(sizes)} slots"
         )
         raise CTVAEError(msg) from error
+    if isinstance(result, bool):  # what comparing a tensor with a text gives
+        msg = (
+            f"the function returned {result} for the whole grid of codes {list(sizes)}; it sees "
+            "codes, which are integers, and not their names"
+        )
+        raise CTVAEError(msg)
     if values.shape not in {torch.Size(()), torch.Size(sizes)}:
         msg = (
             f"the function must return one number per entry {list(sizes)}, got "

@@ -12,6 +12,9 @@ from ctvae.inference.response_bounds import response_bounds
 
 __all__ = ["Causation", "PointAndBounds", "bounded"]
 
+ROUNDING = 1e-9
+"""What linear programmes leave; a point that is further outside is shown as it is."""
+
 
 class PointAndBounds(NamedTuple):
     """A counterfactual probability.
@@ -87,5 +90,8 @@ def bounded(
             found.append(PointAndBounds(float("nan"), 0.0, 1.0))
             continue
         lower, upper = response_bounds(observed, done, what.to(observed.device), given=given)
-        found.append(PointAndBounds(value, float(lower), float(upper)))
+        ends = float(lower), float(upper)
+        if ends[0] - ROUNDING <= value <= ends[1] + ROUNDING:  # a bound may be met exactly
+            ends = min(ends[0], value), max(ends[1], value)
+        found.append(PointAndBounds(value, *ends))
     return Causation(*found)

@@ -275,7 +275,7 @@ class Questions(ABC):
             ``()`` or ``(batch,)``.
 
         Raises:
-            CTVAEError: When the function fails.
+            CTVAEError: When the function fails, or compares codes with names.
             ShapeError: When the function does not return one number per entry.
 
         Example:

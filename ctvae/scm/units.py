@@ -195,6 +195,9 @@ class Units(Questions):
 
         Source: Pearl (2009), chapter 9; Tian and Pearl (2000).
         """
+        if isinstance(covariates, str):
+            msg = f"covariates= takes a list of slots, got {covariates!r}; write [{covariates!r}]"
+            raise CTVAEError(msg)
         both = (cause, effect)
         if not all(isinstance(one, Mapping) and len(one) == 1 for one in both):
             msg = f"one cause and one effect, as {{'x': 1}} and {{'y': 1}}; got {cause}, {effect}"

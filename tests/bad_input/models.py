@@ -96,7 +96,7 @@ MODELS: dict[str, Case] = {
     "an unnormalised table": (
         lambda _: TableMechanism([[0.5, 0.6], [0.5, 0.5]]),
         MechanismError,
-        ("sum to one", "off by 0.1", "from_counts"),
+        ("sum to one", "off by 0.1", "divide by probs.sum"),
     ),
     "an empty table": (lambda _: TableMechanism(torch.zeros(0)), MechanismError, ("got", "(0,)")),
     "a pseudocount of zero": (

@@ -10,11 +10,13 @@ import ctvae as ct
 from ctvae.errors import (
     CodeError,
     CTVAEError,
+    DataError,
     EvidenceError,
     FormatError,
     GraphError,
     InterventionError,
     MechanismError,
+    RegimeError,
     ShapeError,
     StateSpaceError,
     UnknownSlotError,
@@ -289,6 +291,36 @@ FITS: dict[str, Case] = {
         lambda s: s.small.expectation(lambda b: b * 1j, "b"),
         CTVAEError,
         ("real numbers", "complex"),
+    ),
+    "codes compared with names": (
+        lambda s: s.small.expectation(lambda b: anything(b == "yes"), "b"),
+        CTVAEError,
+        ("returned False for the whole grid", "not their names"),
+    ),
+    "covariates as a text": (
+        lambda s: s.small.causation({"a": 1}, {"c": 1}, instead=0, covariates="b"),
+        CTVAEError,
+        ("covariates= takes a list of slots", "write ['b']"),
+    ),
+    "a rule without its parents": (
+        lambda s: s.small.do({"b": anything(lambda a: a)}),
+        InterventionError,
+        ("slot 'b'", "write Conditional(rule, parents=[...])"),
+    ),
+    "a regime as a text": (
+        lambda s: ct.Samples(s.rows, s.small.slots, anything("interventional")),
+        RegimeError,
+        ("Regime.INTERVENTIONAL", "got 'interventional'"),
+    ),
+    "a class of methods": (
+        lambda s: ct.learn_graph(s.rows, method=anything(ct.graph.GES)),
+        DataError,
+        ("ct.graph.GES()", "got GES"),
+    ),
+    "a method as a text": (
+        lambda s: ct.learn_graph(s.rows, method=anything("ges")),
+        DataError,
+        ("takes an object with discover()", "got 'ges'"),
     ),
     "a model in the place of a file": (
         lambda s: s.small.save(s.folder / "config.json"),
