@@ -154,7 +154,8 @@ class SCM(Units, Exchange):
         A row in which a slot was set by ``do`` says nothing about that slot's own law and is left
         out of its count, and of no other. Where entries are missing, the expected counts are found
         by expectation maximisation, and networks by stochastic variational inference;
-        ``inference.em.learn_tables`` and ``inference.svi.fit_svi`` also tell how that went.
+        ``inference.em.learn_tables`` and ``inference.svi.fit_svi`` also tell how that went. Of a
+        slot that no row shows, rows say nothing: its table comes from the prior, and no warning.
 
         Args:
             graph: A DAG over the slots.
