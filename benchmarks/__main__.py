@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("mini_sprites", "world", "lpc", "dsprites", "retrieval_speed", "scm_speed", "scm_scale")
+NAMES = (
+    "mini_sprites",
+    "world",
+    "lpc",
+    "dsprites",
+    "retrieval_speed",
+    "scm_speed",
+    "scm_scale",
+    "graph_discovery",
+)
 
 
 def main() -> None:
