@@ -207,8 +207,8 @@ def _graph_discovery(record: Mapping[str, Any]) -> str:
         "its first code. *F1 of targets* is over all pairs of a regime and a slot; in asia an even "
         "draw of smoke changes nothing, so that .933 is the most there. *Regime nodes + GES* adds "
         "an indicator of every regime as a node; it was not run on child, where 20 indicators that "
-        "exclude one another form too many cliques. *Constant column* and *largest marginal change* "
-        "are told that every regime has exactly one target; the others are not.",
+        "exclude one another form too many cliques. *Constant column* and *largest marginal "
+        "change* are told that every regime has exactly one target; the others are not.",
     ]
     for what in dict.fromkeys(row["what"] for row in rows):
         mine = [row for row in rows if row["what"] == what]
