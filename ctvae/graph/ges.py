@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ctvae.errors import DataError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.class_search import greedy_equivalence_search
 from ctvae.graph.discovery import (
@@ -23,7 +22,7 @@ from ctvae.graph.discovery import (
     observational_rows,
 )
 from ctvae.graph.interventional import score_gains
-from ctvae.graph.scores import BDeuScores
+from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
@@ -65,12 +64,8 @@ class GES:
     edge_penalty: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.equivalent_sample_size > 0:
-            msg = f"equivalent_sample_size must be above 0 rows, got {self.equivalent_sample_size}"
-            raise DataError(msg)
-        if self.edge_penalty is not None and not self.edge_penalty >= 0:
-            msg = f"edge_penalty must be at least 0 nats, or None, got {self.edge_penalty}"
-            raise DataError(msg)
+        penalty = 0.0 if self.edge_penalty is None else self.edge_penalty
+        check_score_settings(self.equivalent_sample_size, penalty)
 
     def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
         """Learns the graph from the observational rows; nothing is drawn.

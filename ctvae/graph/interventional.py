@@ -16,7 +16,7 @@ from ctvae.errors import DataError, StateSpaceError
 from ctvae.graph import equivalence, order_search
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
-from ctvae.graph.scores import BDeuScores
+from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import UnknownTargetScores, scores_of
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
@@ -79,14 +79,9 @@ class InterventionalBDeu:
     max_slots: int = 14
 
     def __post_init__(self) -> None:
-        if not self.equivalent_sample_size > 0:
-            msg = f"equivalent_sample_size must be above 0 rows, got {self.equivalent_sample_size}"
-            raise DataError(msg)
+        check_score_settings(self.equivalent_sample_size, self.edge_penalty)
         if self.max_parents is not None and self.max_parents < 0:
             msg = f"max_parents must be at least 0, or None for no limit, got {self.max_parents}"
-            raise DataError(msg)
-        if not self.edge_penalty >= 0:
-            msg = f"edge_penalty must be at least 0 nats, got {self.edge_penalty}"
             raise DataError(msg)
 
     def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:

@@ -16,7 +16,7 @@ from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.interventional import equivalence_status, find_targets
 from ctvae.graph.order_moves import CLEAR_GAIN, OrderWorth, climb, move, resample
 from ctvae.graph.parent_tables import ParentTables, other_candidates, rank_candidates
-from ctvae.graph.scores import BDeuScores
+from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import scores_of
 from ctvae.randomness import Seed, check_count, spawn
 from ctvae.regimes import Samples
@@ -89,12 +89,7 @@ class OrderMCMC:
     num_samples: int = 100
 
     def __post_init__(self) -> None:
-        if not self.equivalent_sample_size > 0:
-            msg = f"equivalent_sample_size must be above 0 rows, got {self.equivalent_sample_size}"
-            raise DataError(msg)
-        if not self.edge_penalty >= 0:
-            msg = f"edge_penalty must be at least 0 nats, got {self.edge_penalty}"
-            raise DataError(msg)
+        check_score_settings(self.equivalent_sample_size, self.edge_penalty)
         check_count(self.max_parents, "max_parents")
         check_count(self.starts, "starts", least=1)
         check_count(self.num_samples, "num_samples")

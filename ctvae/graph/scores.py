@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from itertools import combinations
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ctvae.errors import ShapeError
+from ctvae.errors import DataError, ShapeError
 from ctvae.graph.set_counts import (
     CELLS,
     count_sets,
@@ -19,10 +18,28 @@ from ctvae.graph.set_counts import (
     sets_at_once,
 )
 
-__all__ = ["BDeuScores", "bdeu_from_counts", "row_gains"]
+__all__ = ["BDeuScores", "bdeu_from_counts", "check_score_settings", "row_gains"]
 
 EXACT_FLOAT32 = 2**24
 """Below this, counts are exact in single precision."""
+
+
+def check_score_settings(equivalent_sample_size: float, edge_penalty: float) -> None:
+    """Checks what methods that maximise the score are set to.
+
+    Args:
+        equivalent_sample_size: The weight of the prior on each table, in rows.
+        edge_penalty: Nats taken off for every edge.
+
+    Raises:
+        DataError: When the first is not above 0, or the second below 0.
+    """
+    if not equivalent_sample_size > 0:
+        msg = f"equivalent_sample_size must be above 0 rows, got {equivalent_sample_size}"
+        raise DataError(msg)
+    if not edge_penalty >= 0:
+        msg = f"edge_penalty must be at least 0 nats, got {edge_penalty}"
+        raise DataError(msg)
 
 
 def bdeu_from_counts(
@@ -239,11 +256,11 @@ class BDeuScores:
         sizes = torch.tensor(self._sizes, device=self._codes.device)
         slots, widest = len(self._sizes), max(self._sizes)
         rows = (self._prior / sizes.double())[:, None, None]  # for (parents, codes, children)
-        gains = []
+        everyone, gains = self._indicators(), []
         for some in torch.arange(slots, device=sizes.device).split(
             max(1, CELLS // (slots * widest**2))
         ):
-            counts = self._pair_counts(some)
+            counts = self._pair_counts(everyone, some)
             cells = (rows / sizes[some])[..., None]
             gain = _gain(counts, cells).sum((1, 3)) - _gain(counts.sum(3), rows).sum(1)
             own = counts[some, :, torch.arange(len(some), device=sizes.device)].sum(1)
@@ -276,7 +293,6 @@ class BDeuScores:
         """The number of values of each column of the rows, slots first."""
         return self._sizes
 
-    @cached_property
     def _indicators(self) -> Float[Tensor, "rows slots codes"]:
         # one for the code that a row has, padded to the largest number of codes
         widest, rows = max(self._sizes), len(self._codes)
@@ -288,9 +304,8 @@ class BDeuScores:
         return empty.scatter_(2, self._codes[:, :, None], ones)
 
     def _pair_counts(
-        self, children: Int[Tensor, " children"]
+        self, everyone: Float[Tensor, "rows slots codes"], children: Int[Tensor, " children"]
     ) -> Float[Tensor, "parents codes children child_codes"]:
-        everyone = self._indicators
         own = everyone[:, children]
         if self._targets is not None:
             own = own * ~self._targets[:, children, None]
@@ -308,13 +323,25 @@ class BDeuScores:
         """Scores sets that have one number of configurations, a few at a time."""
         if not len(rows[1]):
             return rows[1].new_zeros(len(sets))
-        at_once = sets_at_once(len(rows[1]), configurations, sizes[child])
-        prior = self._prior / configurations
+        at_once = sets_at_once(len(rows[1]), configurations, sizes[child] * self._groups)
         parts = [
-            _bdeu(
-                count_sets(*rows, sizes, child, sets[k : k + at_once], configurations)[:, :, 0],
-                prior,
-            )
+            self._score_part(rows, sizes, child, sets[k : k + at_once], configurations)
             for k in range(0, len(sets), at_once)
         ]
         return torch.cat(parts)
+
+    @property
+    def _groups(self) -> int:
+        """How many tables one set is counted in."""
+        return 1
+
+    def _score_part(
+        self,
+        rows: tuple[Tensor, Tensor],
+        sizes: Sequence[int],
+        child: int,
+        sets: Sequence[tuple[int, ...]],
+        configurations: int,
+    ) -> Float[Tensor, " sets"]:
+        counts = count_sets(*rows, sizes, child, sets, configurations)
+        return _bdeu(counts[:, :, 0], self._prior / configurations)

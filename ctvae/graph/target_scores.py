@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ctvae.errors import ShapeError
 from ctvae.graph.scores import BDeuScores, row_gains
-from ctvae.graph.set_counts import count_sets, num_configurations, sets_at_once
+from ctvae.graph.set_counts import count_sets, num_configurations
 from ctvae.regimes import Samples
 
 __all__ = ["UnknownTargetScores", "scores_of"]
@@ -127,7 +127,11 @@ class UnknownTargetScores(BDeuScores):
             found.append(judged.log_odds[0])
         return torch.stack(found, 1)
 
-    def _score(
+    @property
+    def _groups(self) -> int:
+        return self._regimes
+
+    def _score_part(
         self,
         rows: tuple[Tensor, Tensor],
         sizes: Sequence[int],
@@ -135,13 +139,7 @@ class UnknownTargetScores(BDeuScores):
         sets: Sequence[tuple[int, ...]],
         configurations: int,
     ) -> Float[Tensor, " sets"]:
-        if not len(rows[1]):
-            return rows[1].new_zeros(len(sets))
-        at_once = sets_at_once(len(rows[1]), configurations, sizes[child] * self._regimes)
-        return torch.cat([
-            self._judge(rows, sizes, child, sets[k : k + at_once], configurations).scores
-            for k in range(0, len(sets), at_once)
-        ])
+        return self._judge(rows, sizes, child, sets, configurations).scores
 
     def _judge(
         self,

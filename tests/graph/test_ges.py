@@ -118,5 +118,5 @@ def test_settings_and_devices(device):
     assert explicit == usual
     with pytest.raises(DataError, match="above 0 rows"):
         GES(equivalent_sample_size=0.0)
-    with pytest.raises(DataError, match="at least 0 nats, or None"):
+    with pytest.raises(DataError, match="at least 0 nats, got -1"):
         GES(edge_penalty=-1.0)
