@@ -22,6 +22,7 @@ from ctvae.graph.discovery import (
     observational_rows,
 )
 from ctvae.graph.interventional import score_gains
+from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
@@ -67,16 +68,19 @@ class GES:
         penalty = 0.0 if self.edge_penalty is None else self.edge_penalty
         check_score_settings(self.equivalent_sample_size, penalty)
 
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
         """Learns the graph from the observational rows; nothing is drawn.
 
         Args:
             samples: Rows, of which those with a target are left out, on any device.
+            knowledge: Edges that the graph must or must not have, and tiers.
             seed: Unused.
 
         Returns:
-            The CPDAG and for every ordered pair the score gain of the edge in one DAG of the
-            class, without the edge penalty.
+            The CPDAG (with knowledge that directs more, an MPDAG) and for every ordered pair the
+            score gain of the edge in one DAG of the class, without the edge penalty.
         """
         del seed
         start = time.process_time()
@@ -95,7 +99,8 @@ class GES:
             values = scores.batch(child, parents).tolist()
             return [v - penalty * len(p) for v, p in zip(values, parents, strict=True)]
 
-        matrix = greedy_equivalence_search(len(names), worth)
+        rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
+        matrix = greedy_equivalence_search(len(names), worth, rules)
         back = np.argsort(by_name)
         graph = CausalGraph.from_numpy(matrix[np.ix_(back, back)], names)
         return DiscoveryResult(
