@@ -18,12 +18,14 @@ from ctvae.graph.kinds import GraphKind
 from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.pc import PC
+from ctvae.graph.permutations import BOSS, GRaSP
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 from ctvae.graph.table_tests import IndependenceResults
 from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
+    "BOSS",
     "GES",
     "PC",
     "BDeuScores",
@@ -36,6 +38,7 @@ __all__ = [
     "DiscoveryStatus",
     "EdgeEvidence",
     "EdgeState",
+    "GRaSP",
     "GSquared",
     "GraphComparison",
     "GraphKind",

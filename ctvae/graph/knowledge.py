@@ -165,3 +165,22 @@ class Constraints:
     def kept(self) -> list[tuple[int, int]]:
         """The pairs that an edge must join."""
         return [(int(i), int(j)) for i, j in np.argwhere(self.required)]
+
+    def draw_order(self, generator: np.random.Generator) -> list[int]:
+        """Draws an order of the slots that puts causes first wherever a direction is known.
+
+        Args:
+            generator: The source of random numbers.
+
+        Returns:
+            All columns. Where pairs known one by one contradict each other as a whole, some stand
+            the wrong way round.
+        """
+        first = self.forbidden.T & ~self.forbidden  # [i, j]: i may cause j, and not j cause i
+        order: list[int] = []
+        left = generator.permutation(len(first)).tolist()
+        while left:
+            free = [k for k in left if not first[left, k].any()]
+            order.append((free or left)[0])
+            left.remove(order[-1])
+        return order

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from ctvae.errors import GraphError
 from ctvae.graph import (
+    BOSS,
     GES,
     PC,
     CausalGraph,
     DiscoveryMethod,
+    GRaSP,
     InterventionalBDeu,
     Knowledge,
     OrderMCMC,
@@ -25,6 +27,8 @@ from tests.graph.oracles import dags, sample_scm
 METHODS: dict[str, DiscoveryMethod] = {
     "PC": PC(),
     "GES": GES(),
+    "BOSS": BOSS(starts=1),
+    "GRaSP": GRaSP(),
     "InterventionalBDeu": InterventionalBDeu(),
     "OrderMCMC": OrderMCMC(starts=3, num_samples=5),
 }
