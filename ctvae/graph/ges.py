@@ -35,6 +35,7 @@ class GES:
         DataError: When a setting is out of range.
 
     Example:
+        >>> import torch
         >>> from ctvae.graph import learn_graph
         >>> a, b = torch.arange(400) % 2, torch.arange(400) // 2 % 2
         >>> codes = torch.stack([a, b, a | b], 1)

@@ -36,7 +36,7 @@ def law_scores(graph: CausalGraph, seed: int):
         return -float((law * np.log(np.where(law > 0, law, 1))).sum())
 
     def worth(child: int, sets: Sequence[int]) -> list[float]:
-        return [1e9 * (entropy(s) - entropy(s | 1 << child)) - 10 * s.bit_count() for s in sets]
+        return [1e6 * (entropy(s) - entropy(s | 1 << child)) - 0.01 * s.bit_count() for s in sets]
 
     return worth
 
