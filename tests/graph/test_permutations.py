@@ -49,7 +49,7 @@ def test_with_a_score_of_the_law_itself_both_find_the_true_class(graph, seed):
     generator = np.random.default_rng(seed)
     start = generator.permutation(len(graph.nodes)).tolist()
     best = max(_worth(trees, list(o)) for o in itertools.permutations(range(len(start))))
-    tucked = relax_by_tucks(trees, start, generator, depth=3)
+    tucked = relax_by_tucks(trees, start, generator, depth=6)  # 3 misses 1 in 300
     moved = _best_moves(trees, start, generator)
     truth = graph.cpdag()
     assert CausalGraph.from_numpy(to_cpdag(trees.matrix(tucked)), graph.nodes) == truth
