@@ -20,6 +20,7 @@ from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.pc import PC
 from ctvae.graph.permutations import BOSS, GRaSP
 from ctvae.graph.projection import latent_projection
+from ctvae.graph.residual_tests import ResidualTest
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 from ctvae.graph.table_tests import IndependenceResults
 from ctvae.graph.target_scores import UnknownTargetScores
@@ -47,6 +48,7 @@ __all__ = [
     "InterventionalBDeu",
     "Knowledge",
     "OrderMCMC",
+    "ResidualTest",
     "ThinTables",
     "UnknownTargetScores",
     "bdeu_from_counts",

@@ -131,8 +131,8 @@ class ThinTables:
         return (
             f"{len(self.pairs)} pairs were parted by tables with as few as "
             f"{self.rows_per_cell:.2g} rows per cell ({shown}{more}); a dependence may have gone "
-            "unseen: merge codes, use more rows, limit max_conditioning, or take a test for many "
-            "codes"
+            "unseen: merge codes, use more rows, limit max_conditioning, or take "
+            "PC(test=ResidualTest())"
         )
 
 

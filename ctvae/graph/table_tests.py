@@ -12,7 +12,14 @@ from torch import Tensor
 
 from ctvae.errors import StateSpaceError
 
-__all__ = ["IndependenceResults", "TableTests", "chi_squared", "chi_squared_tail", "g_squared"]
+__all__ = [
+    "IndependenceResults",
+    "TableTests",
+    "chi_squared",
+    "chi_squared_tail",
+    "distinct_lines",
+    "g_squared",
+]
 
 CELLS = 2**21
 """How many table cells are held at once; the answer does not depend on it."""
@@ -157,7 +164,7 @@ class TableTests:
         members = self._place[torch.cat([x[:, None], y[:, None], given], 1).to(device)]
         ordered, back = members.sort(dim=1)
         places = back.argsort(dim=1)[:, :2].sort(dim=1).values  # where x and y stand in the set
-        sets, which = _distinct(ordered, len(self._sizes))
+        sets, which = distinct_lines(ordered, len(self._sizes))
         cells = self._sizes[sets].double().prod(1)
         if bool((cells >= LARGEST_KEY).any()):
             msg = (
@@ -184,7 +191,7 @@ class TableTests:
         places: Int[Tensor, "tests two"],
     ) -> Float[Tensor, "two tests"]:
         """Counts each set once, those of one table shape together, and reads all tests from it."""
-        shapes, shape = _distinct(self._sizes[sets], int(self._sizes.max()) + 1)
+        shapes, shape = distinct_lines(self._sizes[sets], int(self._sizes.max()) + 1)
         found = torch.empty(2, len(which), dtype=torch.float64, device=sets.device)
         role = places[:, 0] * sets.shape[1] + places[:, 1]
         for k, sizes in enumerate(shapes.tolist()):
@@ -312,10 +319,18 @@ def _occurring(
     return number.to(torch.int32), seen.sum(1)
 
 
-def _distinct(
+def distinct_lines(
     lines: Int[Tensor, "lines columns"], base: int
 ) -> tuple[Int[Tensor, "distinct columns"], Int[Tensor, " lines"]]:
-    """Gives the distinct lines of numbers below ``base``, and which of them each line is."""
+    """Gives the distinct lines of some numbers.
+
+    Args:
+        lines: Numbers from 0; a line may be empty.
+        base: What all of them are below.
+
+    Returns:
+        The distinct lines in order, and which of them each line is.
+    """
     if base ** lines.shape[1] >= LARGEST_KEY:
         return torch.unique(lines, dim=0, return_inverse=True)
     powers = base ** torch.arange(lines.shape[1] - 1, -1, -1, device=lines.device)
