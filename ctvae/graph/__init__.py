@@ -1,5 +1,6 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
+from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, parent_aid, sid
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.classical import PC, IndependenceTest
 from ctvae.graph.compare import GraphComparison, compare_graphs
@@ -22,6 +23,7 @@ from ctvae.graph.target_scores import UnknownTargetScores
 __all__ = [
     "GES",
     "PC",
+    "AdjustmentDistance",
     "BDeuScores",
     "CausalGraph",
     "ComparisonRow",
@@ -36,9 +38,13 @@ __all__ = [
     "InterventionalBDeu",
     "OrderMCMC",
     "UnknownTargetScores",
+    "ancestor_aid",
     "bdeu_from_counts",
     "compare_graphs",
     "latent_projection",
     "learn_graph",
+    "oset_aid",
+    "parent_aid",
     "shd",
+    "sid",
 ]
