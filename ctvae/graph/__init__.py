@@ -1,6 +1,7 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
 from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, parent_aid, sid
+from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_regress
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.classical import PC, IndependenceTest
 from ctvae.graph.compare import GraphComparison, compare_graphs
@@ -12,12 +13,20 @@ from ctvae.graph.discovery import (
     learn_graph,
 )
 from ctvae.graph.distances import ComparisonRow, EdgeState, shd
+from ctvae.graph.edge_scores import (
+    edge_average_precision,
+    edge_brier_score,
+    edge_calibration_error,
+    edge_precision_recall,
+    expected_shd,
+)
 from ctvae.graph.ges import GES
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
+from ctvae.graph.sortability import r2_sortability, varsortability
 from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
@@ -37,14 +46,25 @@ __all__ = [
     "IndependenceTest",
     "InterventionalBDeu",
     "OrderMCMC",
+    "SortKey",
     "UnknownTargetScores",
     "ancestor_aid",
     "bdeu_from_counts",
     "compare_graphs",
+    "edge_average_precision",
+    "edge_brier_score",
+    "edge_calibration_error",
+    "edge_precision_recall",
+    "empty_graph",
+    "expected_shd",
     "latent_projection",
     "learn_graph",
     "oset_aid",
     "parent_aid",
+    "r2_sortability",
+    "random_graph",
     "shd",
     "sid",
+    "sort_and_regress",
+    "varsortability",
 ]
