@@ -4,7 +4,9 @@ from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, p
 from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_regress
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.classical import PC, IndependenceTest
-from ctvae.graph.compare import GraphComparison, compare_graphs
+from ctvae.graph.compare import compare_graphs
+from ctvae.graph.comparison import GraphComparison
+from ctvae.graph.comparison_rows import ComparisonRow, Interval
 from ctvae.graph.discovery import (
     DiscoveryMethod,
     DiscoveryResult,
@@ -12,7 +14,7 @@ from ctvae.graph.discovery import (
     EdgeEvidence,
     learn_graph,
 )
-from ctvae.graph.distances import ComparisonRow, EdgeState, shd
+from ctvae.graph.distances import EdgeState, shd
 from ctvae.graph.edge_scores import (
     edge_average_precision,
     edge_brier_score,
@@ -21,9 +23,11 @@ from ctvae.graph.edge_scores import (
     expected_shd,
 )
 from ctvae.graph.ges import GES
+from ctvae.graph.graph_scores import GraphScore
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.order_mcmc import OrderMCMC
+from ctvae.graph.outcomes import Failure
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 from ctvae.graph.sortability import r2_sortability, varsortability
@@ -41,9 +45,12 @@ __all__ = [
     "DiscoveryStatus",
     "EdgeEvidence",
     "EdgeState",
+    "Failure",
     "GraphComparison",
     "GraphKind",
+    "GraphScore",
     "IndependenceTest",
+    "Interval",
     "InterventionalBDeu",
     "OrderMCMC",
     "SortKey",

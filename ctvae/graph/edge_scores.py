@@ -27,6 +27,7 @@ __all__ = [
     "edge_precision_recall",
     "expected_shd",
     "ordered_pairs",
+    "precision_recall_points",
 ]
 
 EdgeProbabilities = Float[np.ndarray, "nodes nodes"] | Float[Tensor, "nodes nodes"]
@@ -118,6 +119,25 @@ def edge_precision_recall(probabilities: EdgeProbabilities, truth: CausalGraph) 
     if not true.any():
         msg = "recall is the share of true edges, and this truth has none; use edge_brier_score"
         raise GraphError(msg)
+    return precision_recall_points(found, true)
+
+
+def precision_recall_points(
+    found: Float[np.ndarray, " pairs"], true: Bool[np.ndarray, " pairs"]
+) -> PrecisionRecall:
+    """Gives precision and recall of listed pairs, such as those of several runs together.
+
+    Args:
+        found: Their probabilities.
+        true: Whether each is true; some are.
+
+    Returns:
+        One point for every probability that occurs.
+
+    Example:
+        >>> precision_recall_points(np.array([0.75, 0.25]), np.array([False, True])).recall
+        array([0., 1.])
+    """
     order = np.argsort(-found, kind="stable")
     last = np.flatnonzero(np.diff(found[order], append=-1.0))  # the last of each equal run
     hits = true[order].cumsum()[last]
