@@ -64,7 +64,8 @@ class ComparisonRow:
         num_runs: Runs that gave a graph.
         failures: The runs that gave none.
         intervals: Score to mean and 95 % t-interval, where there are several runs.
-        undefined: Score to the reason why it is not defined, and which to read instead.
+        undefined: Score to the reason why it is not defined for some run, and which to read
+            instead.
         skipped: Score to what it would take: a package, or to be asked for.
     """
 
@@ -175,6 +176,8 @@ def make_row(
                 reasons.setdefault(score, str(error))
                 continue
             values += [] if value is None else [value]
+        if score in undefined or score in skipped:
+            continue  # a mean over the runs that happen to define it would be of those alone
         if values and len(runs) > 1:
             intervals[score] = mean_interval(values)
             cells[score.value] = intervals[score].mean

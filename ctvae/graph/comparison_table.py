@@ -67,9 +67,12 @@ def score_table(rows: Sequence[ComparisonRow], asked: Sequence[GraphScore] | Non
         own = [notes.setdefault(note, len(notes) + 1) for note in _notes(row, shown)]
         cells = []
         for score in shown:
-            interval = None if score in COUNTED else row.intervals.get(score)
-            cells.append(Cell(row.value(score), interval.half_width if interval else None))
-        lines.append(Row(row.method, cells, own))
+            interval = row.intervals.get(score)
+            runs = row.num_runs + len(row.failures)
+            partial = interval is not None and interval.num_runs < runs
+            half_width = interval.half_width if interval and score not in COUNTED else None
+            cells.append(Cell(row.value(score), half_width, partial))
+        lines.append(Row(row.method, cells, sorted(own)))
     return Table([COLUMNS[score] for score in shown], lines, list(notes))
 
 

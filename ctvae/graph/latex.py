@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from ctvae.graph.tables import Cell, Column, Table, best_texts, text
+from ctvae.graph.tables import Cell, Column, Table, best_texts, is_best, text
 
 __all__ = ["escape_latex", "to_latex"]
 
@@ -232,7 +232,7 @@ def _wide(plain: str) -> float:
 
 
 def _in_latex(cell: Cell, column: Column, best: str | None) -> str:
-    is_best = best is not None and text(Cell(cell.value), column) == best
-    written = text(cell, column, strong=r"\textbf{{{}}}" if is_best else "{}").replace("–", "--")
+    strong = r"\textbf{{{}}}" if is_best(cell, column, best) else "{}"
+    written = text(cell, column, strong=strong).replace("–", "--")
     figure, _, interval = written.partition(" ± ")
     return rf"{figure}\interval{{{interval}}}" if interval else figure

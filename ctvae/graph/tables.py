@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-__all__ = ["DASH", "Cell", "Column", "Row", "Table", "best_texts", "text", "to_html", "to_markdown"]
+__all__ = [
+    "DASH",
+    "Cell",
+    "Column",
+    "Row",
+    "Table",
+    "best_texts",
+    "is_best",
+    "text",
+    "to_html",
+    "to_markdown",
+]
 
 DASH = "–"
 
@@ -35,10 +46,12 @@ class Cell(NamedTuple):
     Attributes:
         value: The number; ``None`` where it is not defined.
         half_width: Half the width of its interval; ``None`` where there is none.
+        partial: Whether it leaves out some runs, so that it is never called the best.
     """
 
     value: float | None = None
     half_width: float | None = None
+    partial: bool = False
 
 
 class Row(NamedTuple):
@@ -93,7 +106,7 @@ def to_markdown(table: Table) -> str:
     for row in table.rows:
         marks = "".join(f" [{k}]" for k in row.notes)
         cells = [
-            text(cell, column, strong="**{}**" if text(Cell(cell.value), column) == b else "{}")
+            text(cell, column, strong="**{}**" if is_best(cell, column, b) else "{}")
             for cell, column, b in zip(row.cells, table.columns, best, strict=True)
         ]
         lines.append([_in_markdown(row.name) + marks, *cells])
@@ -117,9 +130,7 @@ def to_html(table: Table) -> str:
     for row in table.rows:
         marks = "".join(f"<sup>{k}</sup>" for k in row.notes)
         cells = "".join(
-            "<td>"
-            + text(cell, c, strong="<b>{}</b>" if text(Cell(cell.value), c) == b else "{}")
-            + "</td>"
+            "<td>" + text(cell, c, strong="<b>{}</b>" if is_best(cell, c, b) else "{}") + "</td>"
             for cell, c, b in zip(row.cells, table.columns, best, strict=True)
         )
         body.append(f"<tr><th>{escape(row.name)}{marks}</th>{cells}</tr>")
@@ -164,11 +175,26 @@ def best_texts(table: Table) -> list[str | None]:
     """
     best: list[str | None] = []
     for k, column in enumerate(table.columns):
-        known = [row.cells[k].value for row in table.rows if row.cells[k].value is not None]
+        cells = [row.cells[k] for row in table.rows if not row.cells[k].partial]
+        known = [cell.value for cell in cells if cell.value is not None]
         bold = column.best is not None and len(table.rows) > 1 and known
         chosen = column.best(known) if column.best is not None and bold else None
         best.append(None if chosen is None else text(Cell(chosen), column))
     return best
+
+
+def is_best(cell: Cell, column: Column, best: str | None) -> bool:
+    """Says whether a figure is the best of its column.
+
+    Args:
+        cell: The figure.
+        column: Its column.
+        best: The text of the best figure, or ``None``.
+
+    Returns:
+        True where it is.
+    """
+    return not cell.partial and best is not None and text(Cell(cell.value), column) == best
 
 
 def _in_markdown(name: str) -> str:

@@ -236,6 +236,27 @@ def test_parent_aid_stands_for_sid_where_there_are_classes():
     assert "parent-AID" not in both
 
 
+def test_a_score_that_some_run_leaves_undefined_has_no_mean():
+    table = compare_graphs({"GES": [CHAIN.cpdag(), CHAIN], "m": [CHAIN, CHAIN]}, truth=CHAIN)
+    row = table.rows[0]
+    assert row.sid is None
+    assert GraphScore.SID not in row.intervals
+    assert row.shd == 1
+
+
+def test_a_mean_over_some_of_the_runs_is_told_and_never_the_best():
+    empty = empty_graph(NODES)
+    table = compare_graphs(
+        {"some": [TRUTH, empty], "failed": [TRUTH, Failure("x")], "all": [OTHER, OTHER]},
+        truth=TRUTH,
+    )
+    some, failed, _ = table.rows
+    assert some.skeleton_precision == failed.skeleton_precision == 1.0
+    assert "skeleton precision: mean of the 1 of 2 runs that define it" in table.to_markdown()
+    first_cells = [line.split(" | ")[1] for line in table.to_markdown().splitlines()[2:5]]
+    assert first_cells == ["1.00", "1.00", "**0.67** ± 0.00"]
+
+
 def test_without_gadjid_the_table_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gadjid", None)
     table = compare_graphs({"PC": CHAIN.cpdag(), "fine": CHAIN}, truth=CHAIN)
@@ -327,9 +348,15 @@ def test_causal_learns_graphs_are_read_and_its_pags_refused():
         compare_graphs({"FCI": theirs}, truth=TRUTH)
 
 
+class OtherKind(Enum):
+    """A kind that GraphScore was not told of."""
+
+    PAG = "PAG"
+
+
 def test_a_graph_of_a_kind_without_pairwise_marks_has_no_shd():
     pag = CausalGraph.from_edges([("a", "b")], nodes=NODES)
-    vars(pag)["kind"] = Enum("Kind", {"PAG": "PAG"}).PAG
+    vars(pag)["kind"] = OtherKind.PAG
     for graph, truth in ((pag, TRUTH), (TRUTH, pag)):
         with pytest.raises(GraphError, match="not defined for a graph of kind PAG"):
             score_run(Outcome(graph), Reference(truth), GraphScore.SHD)
