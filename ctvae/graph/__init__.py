@@ -1,7 +1,11 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
+from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, parent_aid, sid
+from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_regress
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.graph.compare import GraphComparison, compare_graphs
+from ctvae.graph.compare import compare_graphs
+from ctvae.graph.comparison import GraphComparison
+from ctvae.graph.comparison_rows import ComparisonRow, Interval
 from ctvae.graph.discovery import (
     DiscoveryMethod,
     DiscoveryResult,
@@ -10,18 +14,28 @@ from ctvae.graph.discovery import (
     ThinTables,
     learn_graph,
 )
-from ctvae.graph.distances import ComparisonRow, EdgeState, shd
+from ctvae.graph.distances import EdgeState, shd
+from ctvae.graph.edge_scores import (
+    edge_average_precision,
+    edge_brier_score,
+    edge_calibration_error,
+    edge_precision_recall,
+    expected_shd,
+)
 from ctvae.graph.ges import GES
+from ctvae.graph.graph_scores import GraphScore
 from ctvae.graph.independence import BoundTest, ChiSquared, GSquared, IndependenceTest
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.order_mcmc import OrderMCMC
+from ctvae.graph.outcomes import Failure
 from ctvae.graph.pc import PC
 from ctvae.graph.permutations import BOSS, GRaSP
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.residual_tests import ResidualTest
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
+from ctvae.graph.sortability import r2_sortability, varsortability
 from ctvae.graph.table_tests import IndependenceResults
 from ctvae.graph.target_scores import UnknownTargetScores
 
@@ -29,6 +43,7 @@ __all__ = [
     "BOSS",
     "GES",
     "PC",
+    "AdjustmentDistance",
     "BDeuScores",
     "BoundTest",
     "CausalGraph",
@@ -39,21 +54,39 @@ __all__ = [
     "DiscoveryStatus",
     "EdgeEvidence",
     "EdgeState",
+    "Failure",
     "GRaSP",
     "GSquared",
     "GraphComparison",
     "GraphKind",
+    "GraphScore",
     "IndependenceResults",
     "IndependenceTest",
+    "Interval",
     "InterventionalBDeu",
     "Knowledge",
     "OrderMCMC",
     "ResidualTest",
+    "SortKey",
     "ThinTables",
     "UnknownTargetScores",
+    "ancestor_aid",
     "bdeu_from_counts",
     "compare_graphs",
+    "edge_average_precision",
+    "edge_brier_score",
+    "edge_calibration_error",
+    "edge_precision_recall",
+    "empty_graph",
+    "expected_shd",
     "latent_projection",
     "learn_graph",
+    "oset_aid",
+    "parent_aid",
+    "r2_sortability",
+    "random_graph",
     "shd",
+    "sid",
+    "sort_and_regress",
+    "varsortability",
 ]
