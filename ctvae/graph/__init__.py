@@ -22,6 +22,7 @@ from ctvae.graph.edge_scores import (
     edge_precision_recall,
     expected_shd,
 )
+from ctvae.graph.endpoint_marks import endpoint_confusion
 from ctvae.graph.ges import GES
 from ctvae.graph.graph_scores import GraphScore
 from ctvae.graph.independence import BoundTest, ChiSquared, GSquared, IndependenceTest
@@ -78,6 +79,7 @@ __all__ = [
     "edge_calibration_error",
     "edge_precision_recall",
     "empty_graph",
+    "endpoint_confusion",
     "expected_shd",
     "latent_projection",
     "learn_graph",

@@ -6,6 +6,7 @@ from enum import Enum
 
 from ctvae.errors import GraphError
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.kinds import GraphKind
 from ctvae.graph.marks import Edge, sorted_pair
 
 __all__ = ["EdgeState", "check_same_nodes", "edge_state", "precision_recall", "shd"]
@@ -37,7 +38,8 @@ def shd(a: CausalGraph, b: CausalGraph) -> int:
         The distance, between 0 and the number of pairs.
 
     Raises:
-        GraphError: When the node sets differ.
+        GraphError: When the node sets differ, or one graph is a PAG, whose circles are no marks
+            that two graphs could agree on: see ``endpoint_confusion``.
 
     Example:
         >>> a = CausalGraph.from_edges([("x", "y"), ("y", "z")])
@@ -48,6 +50,12 @@ def shd(a: CausalGraph, b: CausalGraph) -> int:
     Druzdzel (2009) on comparing classes.
     """
     check_same_nodes(a, b, "the first", "the second")
+    if GraphKind.PAG in {a.kind, b.kind}:
+        msg = (
+            "SHD is not defined for a PAG, whose circles stand for more than one mark; use "
+            "endpoint_confusion(guess, truth)"
+        )
+        raise GraphError(msg)
     marks_a, marks_b = _pair_marks(a), _pair_marks(b)
     return sum(marks_a.get(p) != marks_b.get(p) for p in marks_a.keys() | marks_b.keys())
 

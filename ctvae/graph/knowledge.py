@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from ctvae.errors import GraphError, did_you_mean
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.kinds import GraphKind
-from ctvae.graph.marks import Edge, check_marks
+from ctvae.graph.marks import Edge, Marks, check_marks
 
 __all__ = ["Constraints", "Knowledge"]
 
@@ -49,14 +49,16 @@ class Knowledge:
         tiers = tuple(tuple(tier) for tier in self.tiers)
         object.__setattr__(self, "tiers", tiers)
         for name in ("required", "forbidden"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            edges = (tuple(e) if isinstance(e, list) else e for e in getattr(self, name))
+            object.__setattr__(self, name, tuple(edges))
         placed = [node for tier in tiers for node in tier]
         for node in placed:
             if placed.count(node) > 1:
                 msg = f"node {node!r} stands in the tiers more than once"
                 raise GraphError(msg)
-        check_marks(dict.fromkeys((*placed, *self._nodes)), self.required, (), ())
-        check_marks(dict.fromkeys(self._nodes), (), self.forbidden, ())
+        names = tuple(dict.fromkeys((*placed, *self._nodes)))
+        check_marks(Marks(names, directed=frozenset(self.required)))
+        check_marks(Marks(names, undirected=frozenset(self.forbidden)))
         for a, b in self.required:
             if (a, b) in self.forbidden:
                 msg = f"{a} -> {b} is both required and forbidden"
