@@ -3,6 +3,8 @@
 from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, parent_aid, sid
 from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_regress
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.cd_nod import CDNOD
+from ctvae.graph.classical import FCI
 from ctvae.graph.compare import compare_graphs
 from ctvae.graph.comparison import GraphComparison
 from ctvae.graph.comparison_rows import ComparisonRow, Interval
@@ -42,6 +44,8 @@ from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
     "BOSS",
+    "CDNOD",
+    "FCI",
     "GES",
     "PC",
     "AdjustmentDistance",

@@ -173,6 +173,8 @@ class DiscoveryResult:
             known.
         thin_tables: A warning where tests had too few rows to see a dependence; ``None`` where
             there is nothing to warn of.
+        changing_slots: The slots whose own law differs between regimes, where a method finds
+            those without telling the regimes apart; else ``None``.
         edge_evidence: Evidence by ordered pair of names; read it with ``evidence``.
     """
 
@@ -184,6 +186,7 @@ class DiscoveryResult:
     edge_probabilities: Float[Tensor, "slots slots"] | None = None
     target_probabilities: Float[Tensor, "regimes slots"] | None = None
     thin_tables: ThinTables | None = None
+    changing_slots: tuple[str, ...] | None = None
     edge_evidence: Mapping[Edge, EdgeEvidence] = field(default_factory=dict, repr=False)
 
     def evidence(self, i: SlotKey, j: SlotKey) -> EdgeEvidence:

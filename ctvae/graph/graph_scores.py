@@ -149,8 +149,8 @@ def _shd(graph: CausalGraph, to: Reference) -> int:
     for one in (graph, to.truth):
         if one.kind not in MARKED_KINDS:
             msg = (
-                f"SHD is not defined for a graph of kind {one.kind.value}: compare endpoint marks "
-                "with those of the true PAG"
+                f"SHD is not defined for a graph of kind {one.kind.value}: compare its endpoint "
+                "marks with those of the true PAG, endpoint_confusion(guess, truth)"
             )
             raise GraphError(msg)
     return shd(graph, to.truth)

@@ -24,7 +24,7 @@ from ctvae.graph.skeleton import Skeleton, find_skeleton
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
-__all__ = ["PC"]
+__all__ = ["PC", "check_test_settings", "evidence_of_tests", "untangle"]
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,7 @@ class PC:
     test: IndependenceTest = field(default_factory=GSquared)
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            msg = f"alpha is the level of a test, above 0 and below 1; got {self.alpha}"
-            raise DataError(msg)
-        if self.max_conditioning is not None and self.max_conditioning < 0:
-            msg = f"max_conditioning must be at least 0, or None, got {self.max_conditioning}"
-            raise DataError(msg)
-        if isinstance(self.test, type) or not hasattr(self.test, "bind"):
-            msg = f"test must be an object with bind(), such as GSquared(), got {self.test!r}"
-            raise DataError(msg)
+        check_test_settings(self.alpha, self.max_conditioning, self.test)
 
     def discover(
         self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
@@ -118,6 +110,28 @@ class PC:
             edge_evidence=evidence_of_tests(graph, skeleton),
             thin_tables=thin,
         )
+
+
+def check_test_settings(alpha: float, max_conditioning: int | None, test: IndependenceTest) -> None:
+    """Checks what methods that search by tests are set to.
+
+    Args:
+        alpha: The level of the tests.
+        max_conditioning: The largest conditioning set; ``None`` for no limit.
+        test: The test.
+
+    Raises:
+        DataError: When one is out of range.
+    """
+    if not 0 < alpha < 1:
+        msg = f"alpha is the level of a test, above 0 and below 1; got {alpha}"
+        raise DataError(msg)
+    if max_conditioning is not None and max_conditioning < 0:
+        msg = f"max_conditioning must be at least 0, or None, got {max_conditioning}"
+        raise DataError(msg)
+    if isinstance(test, type) or not hasattr(test, "bind"):
+        msg = f"test must be an object with bind(), such as GSquared(), got {test!r}"
+        raise DataError(msg)
 
 
 def untangle(graph: Orientation) -> np.ndarray:

@@ -64,6 +64,7 @@ class Relations(ABC):
             The nodes with a directed path into one of ``names``, without ``names`` themselves.
 
         Example:
+            >>> from ctvae.graph import CausalGraph
             >>> sorted(CausalGraph.from_edges([("a", "b"), ("b", "c")]).ancestors("c"))
             ['a', 'b']
         """

@@ -268,7 +268,7 @@ def test_pags():
 def test_pags_are_compared_by_their_endpoints():
     truth = CausalGraph.from_edges(circle_arrow=[("a", "b")], bidirected=[("b", "c")])
     guess = CausalGraph.from_edges(circle_arrow=[("b", "a")], nodes=["c", "b", "a"])
-    with pytest.raises(GraphError, match="SHD is not defined for a PAG.*endpoint_confusion"):
+    with pytest.raises(GraphError, match=r"SHD is not defined for a PAG.*endpoint_confusion"):
         shd(guess, truth)
     counts = endpoint_confusion(guess, truth)
     assert counts.sum() == 6

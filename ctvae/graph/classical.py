@@ -1,0 +1,188 @@
+"""causal-learn's FCI, run on our own tests and without its side effects."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from functools import cache
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.discovery import (
+    DiscoveryResult,
+    DiscoveryStatus,
+    ThinTables,
+    observational_rows,
+)
+from ctvae.graph.independence import BoundTest, GSquared, IndependenceTest
+from ctvae.graph.knowledge import Constraints, Knowledge
+from ctvae.graph.pc import check_test_settings, evidence_of_tests
+from ctvae.graph.skeleton import find_skeleton
+from ctvae.graph.table_tests import IndependenceResults
+from ctvae.randomness import Seed
+from ctvae.regimes import Samples
+
+__all__ = ["FCI"]
+
+
+@dataclass(frozen=True)
+class FCI:
+    """Finds what is certain where causes may be hidden: a PAG, by tests (causal-learn's FCI).
+
+    ``a o-> b`` says that b does not cause a, ``a <-> b`` that a hidden cause acts on both, and a
+    circle that either is possible. Uses observational rows only.
+
+    Args:
+        alpha: The level of the tests, in (0, 1).
+        max_conditioning: The largest conditioning set of the first search; ``None`` for no limit.
+        test: The test.
+
+    Raises:
+        DataError: When a setting is out of range.
+
+    Example:
+        >>> from ctvae.graph import learn_graph
+        >>> a, b = torch.arange(400) % 2, torch.arange(400) // 2 % 2
+        >>> learn_graph(torch.stack([a, b, a | b], 1), method=FCI()).graph
+        CausalGraph(PAG on slot0, slot1, slot2: slot0 o-> slot2, slot1 o-> slot2)
+
+    Source: Spirtes, Meek and Richardson (1995), Causal inference in the presence of latent
+    variables and selection bias; Zhang (2008), the rules; Zheng et al. (2024), causal-learn.
+
+    Cost: as ``PC``, and then subsets of the possible d-separating sets, one test at a time.
+    """
+
+    alpha: float = 0.01
+    max_conditioning: int | None = None
+    test: IndependenceTest = field(default_factory=GSquared)
+
+    def __post_init__(self) -> None:
+        check_test_settings(self.alpha, self.max_conditioning, self.test)
+
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
+        """Learns the graph from the observational rows.
+
+        Args:
+            samples: Rows, of which those with a target are left out.
+            knowledge: Edges that the graph must or must not have, and tiers, as causal-learn
+                follows them; where it does not, ``learn_graph`` refuses the graph.
+            seed: The seed of a test that draws.
+
+        Returns:
+            The PAG and for every pair the test that spoke most clearly for independence.
+        """
+        start = time.process_time()
+        codes = observational_rows(samples, method="FCI")
+        names = samples.slots.names
+        rules = (knowledge or Knowledge()).over(names)
+        test = _Remembered(self.test.bind(codes, seed=seed))
+        skeleton = find_skeleton(
+            test,
+            len(names),
+            alpha=self.alpha,
+            max_conditioning=self.max_conditioning,
+            apart=rules.apart,
+        )
+        graph = CausalGraph.from_edges(nodes=names)
+        if len(names) > 1:
+            endpoints = self._endpoints(codes, test, names, rules if knowledge else None)
+            graph = CausalGraph.from_causallearn(endpoints, names)
+        thin = ThinTables.of(skeleton, names)
+        return DiscoveryResult(
+            graph=graph,
+            status=DiscoveryStatus.DONE if thin is None else DiscoveryStatus.FEW_ROWS_PER_CELL,
+            method=self,
+            rows_used=len(codes),
+            cpu_seconds=time.process_time() - start,
+            edge_evidence=evidence_of_tests(graph, skeleton),
+            thin_tables=thin,
+        )
+
+    def _endpoints(
+        self,
+        codes: Int[Tensor, "rows slots"],
+        test: _Remembered,
+        names: tuple[str, ...],
+        rules: Constraints | None,
+    ) -> np.ndarray:
+        from causallearn.search.ConstraintBased.FCI import fci
+
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):  # it prints edges it finds
+            warnings.simplefilter("ignore")
+            graph, _ = fci(
+                codes.cpu().numpy(),
+                _register_bridge(),
+                float(self.alpha),
+                depth=-1 if self.max_conditioning is None else self.max_conditioning,
+                background_knowledge=None if rules is None else _background(rules, names),
+                show_progress=False,
+                node_names=list(names),
+                ours=test,
+            )
+        return np.asarray(graph.graph)
+
+
+class _Remembered:
+    """A test that keeps its p-values, so that a search that asks one by one gets them at once."""
+
+    def __init__(self, test: BoundTest) -> None:
+        self._test = test
+        self._known: dict[tuple[int, int, frozenset[int]], float] = {}
+
+    def __call__(
+        self, x: Int[Tensor, " tests"], y: Int[Tensor, " tests"], given: Int[Tensor, "tests size"]
+    ) -> IndependenceResults:
+        results = self._test(x, y, given)
+        lines = zip(x.tolist(), y.tolist(), given.tolist(), strict=True)
+        for (a, b, rest), p_value in zip(lines, results.p_value.tolist(), strict=True):
+            self._known[min(a, b), max(a, b), frozenset(rest)] = p_value
+        return results
+
+    def p_value(self, x: int, y: int, given: Iterable[int]) -> float:
+        rest = frozenset(int(k) for k in given)
+        key = (min(x, y), max(x, y), rest)
+        if key not in self._known:
+            self(torch.tensor([x]), torch.tensor([y]), torch.tensor([sorted(rest)]).long())
+        return self._known[key]
+
+
+@cache
+def _register_bridge() -> str:
+    """Tells causal-learn, once, of a test that hands its questions on; gives the test's name."""
+    from causallearn.utils.cit import CIT_Base, register_ci_test
+
+    class Bridge(CIT_Base):  # type: ignore[misc]  # an untyped base
+        def __init__(self, data: np.ndarray, *, ours: _Remembered) -> None:
+            super().__init__(data)
+            self.method = "ctvae"
+            self._ours = ours
+
+        def __call__(self, x: int, y: int, given: Iterable[int] | None = None) -> float:
+            return self._ours.p_value(int(x), int(y), given or ())
+
+    register_ci_test("ctvae", Bridge)
+    return "ctvae"
+
+
+def _background(rules: Constraints, names: tuple[str, ...]) -> Any:  # noqa: ANN401  # untyped
+    from causallearn.graph.GraphNode import GraphNode
+    from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
+
+    nodes = [GraphNode(name) for name in names]
+    known = BackgroundKnowledge()
+    for i, j in np.argwhere(rules.required):
+        known.add_required_by_node(nodes[i], nodes[j])
+    for i, j in np.argwhere(rules.forbidden & ~np.eye(len(names), dtype=bool)):
+        known.add_forbidden_by_node(nodes[i], nodes[j])
+    return known
