@@ -39,6 +39,7 @@ from ctvae.graph.projection import latent_projection
 from ctvae.graph.residual_tests import ResidualTest
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 from ctvae.graph.sortability import r2_sortability, varsortability
+from ctvae.graph.stability import Stability, bootstrap, permute_columns
 from ctvae.graph.table_tests import IndependenceResults
 from ctvae.graph.target_scores import UnknownTargetScores
 
@@ -73,10 +74,12 @@ __all__ = [
     "OrderMCMC",
     "ResidualTest",
     "SortKey",
+    "Stability",
     "ThinTables",
     "UnknownTargetScores",
     "ancestor_aid",
     "bdeu_from_counts",
+    "bootstrap",
     "compare_graphs",
     "edge_average_precision",
     "edge_brier_score",
@@ -89,6 +92,7 @@ __all__ = [
     "learn_graph",
     "oset_aid",
     "parent_aid",
+    "permute_columns",
     "r2_sortability",
     "random_graph",
     "shd",

@@ -27,6 +27,7 @@ __all__ = [
     "DiscoveryStatus",
     "EdgeEvidence",
     "ThinTables",
+    "as_samples",
     "learn_graph",
     "observational_rows",
 ]
@@ -275,7 +276,7 @@ def learn_graph(
             f"ct.graph.OrderMCMC(); got {named}"
         )
         raise DataError(msg)
-    samples = _as_samples(codes, slots, targets, regimes)
+    samples = as_samples(codes, slots, targets, regimes)
     if samples.observed is not None and not bool(samples.observed.all()):
         msg = (
             "learn_graph needs complete rows, and some entries of these samples were not observed; "
@@ -332,12 +333,27 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
     return codes
 
 
-def _as_samples(
+def as_samples(
     codes: Tensor | Samples,
     slots: SlotSpace | Sequence[Slot] | None,
     targets: Tensor | None,
     regimes: Tensor | None,
 ) -> Samples:
+    """Reads rows as ``learn_graph`` takes them.
+
+    Args:
+        codes: Codes ``(rows, slots)``, or ``Samples``.
+        slots: The columns; ``None`` names them.
+        targets: Known targets.
+        regimes: Regimes whose targets are not known.
+
+    Returns:
+        The rows with their slots and regime.
+
+    Raises:
+        DataError: When there are no rows, or ``Samples`` come with slots, targets or regimes.
+        ShapeError: When the codes are no table.
+    """
     if isinstance(codes, Samples):
         if any(one is not None for one in (slots, targets, regimes)):
             msg = (
