@@ -60,9 +60,9 @@ def test_backends_and_processes_change_nothing(rows):
 
     plain = bootstrap(rows, method=PC(), num_resamples=4, seed=3)
     two = bootstrap(rows, method=PC(), num_resamples=4, seed=3, n_jobs=2)
-    cluster = LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
-    )
+    local: Any = LocalCluster
+    connect: Any = Client
+    cluster = local(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
     with cluster, connect(cluster), joblib.parallel_config(backend="dask"):
         remote = bootstrap(rows, method=PC(), num_resamples=4, seed=3, n_jobs=-1)
     assert plain.graphs == two.graphs == remote.graphs
