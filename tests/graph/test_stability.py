@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -56,7 +58,7 @@ def test_the_share_of_resamples_says_how_strong_an_edge_is(rows):
 
 def test_backends_and_processes_change_nothing(rows):
     import joblib
-    from dask.distributed import LocalCluster
+    from dask.distributed import Client, LocalCluster
 
     plain = bootstrap(rows, method=PC(), num_resamples=4, seed=3)
     two = bootstrap(rows, method=PC(), num_resamples=4, seed=3, n_jobs=2)
