@@ -353,7 +353,7 @@ def test_causal_learns_graphs_are_read_and_its_pags_have_no_shd():
 
 
 def test_a_pag_has_no_shd_on_either_side():
-    pag = CausalGraph(NODES, circle_circle=[("a", "b")])
+    pag = CausalGraph(tuple(NODES), circle_circle=frozenset({("a", "b")}))
     for graph, truth in ((pag, TRUTH), (TRUTH, pag)):
         with pytest.raises(GraphError, match="not defined for a graph of kind PAG"):
             score_run(Outcome(graph), Reference(truth), GraphScore.SHD)
