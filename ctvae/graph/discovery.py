@@ -288,7 +288,7 @@ def learn_graph(
             Regime.EDIT: "one factor was replaced with its descendants held, which implies an "
             "empty graph; use rows where descendants respond",
             Regime.COUNTERFACTUAL: "the before and after rows of one unit share their noise and "
-            "never count as independent; use one row per unit",
+            "never count as independent; use one row per unit, Samples.from_pairs(...)",
         }[samples.regime]
         msg = f"{samples.regime.value} rows are no samples of do: {reason}"
         raise RegimeError(msg)
