@@ -17,12 +17,16 @@ from ctvae.graph import equivalence, order_search
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.knowledge import Constraints, Knowledge
+from ctvae.graph.posterior_dags import descendant_shares, draw_dags
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import UnknownTargetScores, scores_of
-from ctvae.randomness import Seed
+from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
 
 __all__ = ["InterventionalBDeu", "check_parent_limit", "equivalence_status", "score_gains"]
+
+DRAWS = 1000
+"""How many DAGs are drawn to see which slots are descendants of which."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,14 @@ class InterventionalBDeu:
     def discover(
         self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
     ) -> DiscoveryResult:
-        """Learns the graph; all rows are used, and nothing is drawn.
+        """Learns the graph; all rows are used.
 
         Args:
             samples: Observational or interventional rows, on any device.
             knowledge: Edges that the graph must or must not have, and tiers; the posterior is
                 over the DAGs that obey.
-            seed: Unused.
+            seed: For the DAGs of which the descendants' probabilities are counted; all else is
+                exact.
 
         Returns:
             The best DAG, edge probabilities on the codes' device, and for every ordered pair its
@@ -103,9 +108,9 @@ class InterventionalBDeu:
         Raises:
             StateSpaceError: When there are more slots than ``max_slots``.
         """
-        del seed
         start = time.process_time()
-        slots = len(samples.slots)
+        names = samples.slots.names
+        slots = len(names)
         if slots > self.max_slots:
             msg = (
                 f"{slots} slots have 2^{slots} = {2**slots:.1e} subsets, more than the "
@@ -114,28 +119,33 @@ class InterventionalBDeu:
                 "times), or use GES or PC on observational rows"
             )
             raise StateSpaceError(msg)
-        scores = scores_of(
-            samples, range(slots), equivalent_sample_size=self.equivalent_sample_size
-        )
-        rules = (knowledge or Knowledge()).over(samples.slots.names)
+        by_name = sorted(range(slots), key=lambda k: names[k])
+        back = np.argsort(by_name)
+        scores = scores_of(samples, by_name, equivalent_sample_size=self.equivalent_sample_size)
+        rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
         check_parent_limit(rules, slots if self.max_parents is None else self.max_parents)
         table = self._score_table(scores, rules, samples.codes.device)
         parents = order_search.best_dag(table)
-        probabilities = order_search.edge_probabilities(table)
         matrix = np.zeros((slots, slots), dtype=np.int8)
         for k, set_ in enumerate(parents):
             matrix[list(set_), k] = 1
-        graph = CausalGraph.from_numpy(matrix, samples.slots.names)
-        targets, changed = find_targets(samples, scores, parents, range(slots))
+        graph = CausalGraph.from_numpy(matrix[np.ix_(back, back)], names)
+        targets, changed = find_targets(samples, scores, parents, back.tolist())
+        drawn = draw_dags(table, DRAWS, np.random.default_rng(spawn(seed, 1)))
+        below = torch.from_numpy(descendant_shares(drawn)).to(table.device)
+        edges = order_search.edge_probabilities(table)
         return DiscoveryResult(
             graph=graph,
             status=equivalence_status(graph, targets),
             method=self,
             rows_used=len(samples),
             cpu_seconds=time.process_time() - start,
-            edge_probabilities=probabilities,
+            edge_probabilities=edges[back][:, back],
+            descendant_probabilities=below[back][:, back],
             target_probabilities=changed,
-            edge_evidence=self._evidence(graph, parents, scores, probabilities),
+            edge_evidence=self._evidence(
+                graph, [names[k] for k in by_name], parents, scores, edges
+            ),
         )
 
     def _score_table(
@@ -159,6 +169,7 @@ class InterventionalBDeu:
     def _evidence(
         self,
         graph: CausalGraph,
+        names: Sequence[str],
         parents: Sequence[tuple[int, ...]],
         scores: BDeuScores,
         probabilities: Tensor,
@@ -166,10 +177,10 @@ class InterventionalBDeu:
         chances = probabilities.tolist()
         gains = score_gains(parents, scores)
         return {
-            (graph.nodes[i], graph.nodes[j]): EdgeEvidence(
-                graph.nodes[i],
-                graph.nodes[j],
-                graph.mark(graph.nodes[i], graph.nodes[j]),
+            (names[i], names[j]): EdgeEvidence(
+                names[i],
+                names[j],
+                graph.mark(names[i], names[j]),
                 probability=chances[i][j],
                 score_gain=gain,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from ctvae.graph.interventional import check_parent_limit, equivalence_status, f
 from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.order_moves import CLEAR_GAIN, OrderWorth, climb, move, resample
 from ctvae.graph.parent_tables import ParentTables, other_candidates, rank_candidates
+from ctvae.graph.posterior_dags import ParentMasks, descendant_shares, draw_given_order
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import scores_of
 from ctvae.randomness import Seed, check_count, spawn
@@ -24,6 +26,8 @@ from ctvae.regimes import Samples
 
 __all__ = ["OrderMCMC"]
 
+DAGS_PER_ORDER = 5
+"""How many DAGs are drawn for each order, to see which slots are descendants of which."""
 PATIENCE = 3
 """How many rounds of starts without a better DAG end the search."""
 DISAGREEMENT = 0.2
@@ -118,12 +122,12 @@ class OrderMCMC:
         names = samples.slots.names
         by_name = sorted(range(len(names)), key=lambda k: names[k])
         scores = scores_of(samples, by_name, equivalent_sample_size=self.equivalent_sample_size)
-        seeds = [np.random.default_rng(s) for s in spawn(seed, 3)]
+        seeds = [np.random.default_rng(s) for s in spawn(seed, 4)]
         rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
         check_parent_limit(rules, min(self.max_parents, self.max_candidates))
         tables, place = self._search(scores, rules, seeds[0])
         parents = _best_parents(tables, place)
-        chances, apart = self._sample(tables, place, seeds[1:])
+        chances, below, apart = self._sample(tables, place, seeds[1:3], seeds[3])
         back = np.argsort(by_name)
         matrix = np.zeros((len(names), len(names)), dtype=np.int8)
         for child, own in enumerate(parents):
@@ -131,10 +135,13 @@ class OrderMCMC:
         graph = CausalGraph.from_numpy(matrix[np.ix_(back, back)], names)
         targets, changed = find_targets(samples, scores, parents, back.tolist())
         status = equivalence_status(graph, targets)
-        probabilities = None
-        if chances is not None:
+        probabilities = descendants = None
+        if chances is not None and below is not None:
             status = DiscoveryStatus.CHAINS_DISAGREE if apart > DISAGREEMENT else status
-            probabilities = torch.from_numpy(chances[np.ix_(back, back)]).to(samples.codes.device)
+            probabilities, descendants = (
+                torch.from_numpy(shares[np.ix_(back, back)]).to(samples.codes.device)
+                for shares in (chances, below)
+            )
         return DiscoveryResult(
             graph=graph,
             status=status,
@@ -142,6 +149,7 @@ class OrderMCMC:
             rows_used=len(samples),
             cpu_seconds=time.process_time() - start,
             edge_probabilities=probabilities,
+            descendant_probabilities=descendants,
             target_probabilities=changed,
             edge_evidence=_evidence(graph, [names[k] for k in by_name], tables, parents, chances),
         )
@@ -192,10 +200,14 @@ class OrderMCMC:
         tables: ParentTables,
         place: np.ndarray,
         generators: Sequence[np.random.Generator],
-    ) -> tuple[Float[np.ndarray, "slots slots"] | None, float]:
-        """Averages the edges' probabilities given an order over two chains of orders."""
+        dag_generator: np.random.Generator,
+    ) -> tuple[
+        Float[np.ndarray, "slots slots"] | None, Float[np.ndarray, "slots slots"] | None, float
+    ]:
+        """Averages edges given an order, and descendants, over two chains of orders."""
         if not self.num_samples:
-            return None, 0.0
+            return None, None, 0.0
+        dags: Counter[ParentMasks] = Counter()
         orders, totals = tables.posterior()
         chains = []
         for generator in generators:
@@ -205,8 +217,10 @@ class OrderMCMC:
             for _ in range(self.num_samples):
                 now = resample(orders, now, generator)
                 _add_probabilities(chance, tables, orders, totals, now)
+                dags.update(draw_given_order(tables, orders, now, DAGS_PER_ORDER, dag_generator))
             chains.append(chance / self.num_samples)
-        return (chains[0] + chains[1]) / 2, float(abs(chains[0] - chains[1]).max())
+        apart = float(abs(chains[0] - chains[1]).max())
+        return (chains[0] + chains[1]) / 2, descendant_shares(dags), apart
 
 
 def _elsewhere(place: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:

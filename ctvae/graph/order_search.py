@@ -13,7 +13,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["best_dag", "edge_probabilities", "largest_within", "parent_set_prior", "total_within"]
+__all__ = [
+    "best_dag",
+    "edge_probabilities",
+    "largest_within",
+    "parent_set_prior",
+    "total_before",
+    "total_within",
+]
 
 
 def parent_set_prior(slots: int, max_parents: int, *, edge_penalty: float = 0.0) -> list[float]:
@@ -86,6 +93,34 @@ def total_within(weights: Float[Tensor, "*slots subsets"]) -> Float[Tensor, "*sl
         low, high = _halves(total, bit)
         high.copy_(torch.logaddexp(low, high))
     return total
+
+
+def total_before(within: Float[Tensor, "slots subsets"]) -> Float[Tensor, " subsets"]:
+    """Gives for every set of slots the log of the sum over all orders and DAGs of the set alone.
+
+    Args:
+        within: ``(slots, 2^slots)`` log sums over the parent sets within each set, as
+            ``total_within`` gives them.
+
+    Returns:
+        ``(2^slots,)``; zero for no slot.
+
+    Example:
+        >>> total_before(torch.zeros(2, 4)).exp().tolist()  # one DAG, and two orders of two slots
+        [1.0, 1.0, 1.0, 2.0]
+
+    Source: Koivisto and Sood (2004), the forward sums.
+    Cost: O(slots 2^slots).
+    """
+    slots, subsets = within.shape
+    first = within.new_full((subsets,), -torch.inf)
+    first[0] = 0.0
+    for layer in _layers(slots, within.device)[1:]:
+        for k in range(slots):  # k comes last among the members of each set
+            sets = layer[(layer >> k) & 1 == 1]
+            rest = sets ^ (1 << k)
+            first[sets] = torch.logaddexp(first[sets], first[rest] + within[k, rest])
+    return first
 
 
 def best_dag(weights: Float[Tensor, "slots subsets"]) -> tuple[tuple[int, ...], ...]:
@@ -168,16 +203,10 @@ def edge_probabilities(
     weights = weights.double()
     slots, subsets = weights.shape
     within = total_within(weights)
-    first = weights.new_full((subsets,), -torch.inf)
-    last = first.clone()
-    first[0] = last[-1] = 0.0
-    layers = _layers(slots, weights.device)
-    for layer in layers[1:]:
-        for k in range(slots):
-            sets = layer[(layer >> k) & 1 == 1]
-            rest = sets ^ (1 << k)
-            first[sets] = torch.logaddexp(first[sets], first[rest] + within[k, rest])
-    for layer in layers[-2::-1]:
+    first = total_before(within)
+    last = torch.full_like(first, -torch.inf)
+    last[-1] = 0.0
+    for layer in _layers(slots, weights.device)[-2::-1]:
         for k in range(slots):
             sets = layer[(layer >> k) & 1 == 0]
             last[sets] = torch.logaddexp(last[sets], last[sets | (1 << k)] + within[k, sets])
