@@ -12,6 +12,9 @@ import torch
 from hypothesis import strategies as st
 
 from ctvae.graph import CausalGraph
+from ctvae.mechanisms import TableMechanism
+from ctvae.scm import SCM
+from ctvae.slots import SlotSpace
 
 
 @st.composite
@@ -135,6 +138,24 @@ def rows_with_targets(
         targets.append(np.zeros((per_target, len(matrix)), dtype=bool))
         targets[-1][:, k] = True
     return torch.from_numpy(np.concatenate(parts)), torch.from_numpy(np.concatenate(targets))
+
+
+def drawn_scm(generator: np.random.Generator, ess: float) -> SCM:
+    """A model of three slots, drawn from the prior of ``InterventionalBDeu`` on DAGs and tables."""
+    matrices = list(all_dags(3))
+    weights = np.array([
+        orders_of(m) / math.prod(math.comb(2, int(n)) for n in m.sum(0)) for m in matrices
+    ])
+    graph = CausalGraph.from_numpy(
+        matrices[generator.choice(len(matrices), p=weights / weights.sum())], "abc"
+    )
+    laws = {}
+    for name in "abc":
+        parents = [2] * len(graph.parents(name))
+        prior = ess / 2 ** (len(parents) + 1)
+        rows = generator.dirichlet([prior, prior], size=2 ** len(parents))
+        laws[name] = TableMechanism(torch.from_numpy(rows).reshape([*parents, 2]))
+    return SCM(graph, SlotSpace.from_cardinalities(dict.fromkeys("abc", 2)), laws)
 
 
 def low_rank_rows(

@@ -10,12 +10,11 @@ import torch
 
 import ctvae as ct
 from ctvae.errors import CodeError, RegimeError, ShapeError
-from ctvae.graph import CausalGraph, GSquared, InterventionalBDeu, learn_graph
-from ctvae.mechanisms import TableMechanism
+from ctvae.graph import GSquared, InterventionalBDeu, learn_graph
 from ctvae.metrics import calibration_band, calibration_error
 from ctvae.regimes import Regime, Samples
 from ctvae.slots import SlotSpace
-from tests.graph.oracles import all_dags, orders_of
+from tests.graph.oracles import drawn_scm
 
 EDGES = [("a", "b"), ("b", "c"), ("a", "d"), ("d", "c")]
 EQUIVALENT = 10.0
@@ -99,24 +98,6 @@ def test_the_dag_is_learned_from_pairs(known):
     assert learn_graph(rows, method=InterventionalBDeu()).graph == scm.graph
 
 
-def drawn_scm(generator: np.random.Generator) -> ct.SCM:
-    """A model drawn from the very prior that ``InterventionalBDeu`` puts on DAGs and tables."""
-    matrices = list(all_dags(3))
-    weights = np.array([
-        orders_of(m) / math.prod(math.comb(2, int(n)) for n in m.sum(0)) for m in matrices
-    ])
-    graph = CausalGraph.from_numpy(
-        matrices[generator.choice(len(matrices), p=weights / weights.sum())], "abc"
-    )
-    laws = {}
-    for name in "abc":
-        parents = [2] * len(graph.parents(name))
-        prior = EQUIVALENT / 2 ** (len(parents) + 1)
-        rows = generator.dirichlet([prior, prior], size=2 ** len(parents))
-        laws[name] = TableMechanism(torch.from_numpy(rows).reshape([*parents, 2]))
-    return ct.SCM(graph, SlotSpace.from_cardinalities(dict.fromkeys("abc", 2)), laws)
-
-
 def both_rows(
     before: torch.Tensor, after: torch.Tensor, targets: torch.Tensor, slots: SlotSpace
 ) -> Samples:
@@ -149,7 +130,7 @@ def test_both_rows_of_a_unit_make_a_posterior_too_sure():
     edges = []
     apart = ~np.eye(3, dtype=bool)
     for seed in range(300):
-        scm = drawn_scm(np.random.default_rng(seed))
+        scm = drawn_scm(np.random.default_rng(seed), EQUIVALENT)
         before, after, targets = pairs_of(scm, 200, [0], seed=seed)
         both = both_rows(before, after, targets, scm.slots)
         one = Samples.from_pairs(before, after, targets, slots=scm.slots, seed=seed)
