@@ -27,6 +27,7 @@ from ctvae.graph.edge_scores import (
 from ctvae.graph.endpoint_marks import endpoint_confusion
 from ctvae.graph.ges import GES
 from ctvae.graph.graph_scores import GraphScore
+from ctvae.graph.held_out import HeldOutCalibration, held_out_calibration
 from ctvae.graph.independence import BoundTest, ChiSquared, GSquared, IndependenceTest
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
@@ -66,6 +67,7 @@ __all__ = [
     "GraphComparison",
     "GraphKind",
     "GraphScore",
+    "HeldOutCalibration",
     "IndependenceResults",
     "IndependenceTest",
     "Interval",
@@ -88,6 +90,7 @@ __all__ = [
     "empty_graph",
     "endpoint_confusion",
     "expected_shd",
+    "held_out_calibration",
     "latent_projection",
     "learn_graph",
     "oset_aid",

@@ -58,11 +58,18 @@ def draw_overlay(graphs: Mapping[str, CausalGraph], truth: CausalGraph | None) -
     return draw_panels(next(iter(graphs.values())).nodes, panels, legend=legend)
 
 
-def draw_calibration(judged: Mapping[str, JudgedPairs]) -> Figure:
-    """Draws reliability diagrams: how often edges of a given probability are true.
+def draw_calibration(
+    judged: Mapping[str, JudgedPairs],
+    *,
+    chance: str = "probability of an edge",
+    share: str = "share of true edges",
+) -> Figure:
+    """Draws reliability diagrams: how often what has a given probability is true.
 
     Args:
         judged: Method to its ordered pairs, those of several runs together.
+        chance: What the probability is of.
+        share: What is counted.
 
     Returns:
         A figure; the area of a point grows with the number of pairs in its bin, and the strip
@@ -92,13 +99,13 @@ def draw_calibration(judged: Mapping[str, JudgedPairs]) -> Figure:
         )
         width = _line_width(k, len(judged))
         lower.stairs(curve.size.numpy(), edges, color=colour, linewidth=width)
-    upper.set_ylabel("share of true edges")
+    upper.set_ylabel(share)
     upper.set_ylim(0, 1)
     lower.set_xlim(0, 1)
     lower.set_yscale("log")
     lower.set_ylim(bottom=0.7)
     lower.set_ylabel("pairs")
-    lower.set_xlabel("probability of an edge")
+    lower.set_xlabel(chance)
     for axes in (upper, lower):
         _plain(axes)
     figure.legend(frameon=False, fontsize=9, loc="outside upper left")
