@@ -1,4 +1,4 @@
-"""Graphs from codes that are misread: SHD against the share of wrong codes and the number of rows."""
+"""Graphs from codes that are misread: SHD against the share of wrong codes and the rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 import ctvae as ct
 from benchmarks import records
-from ctvae.graph import NoiseCorrected, OrderMCMC, confusion_matrices, shd
+from ctvae.graph import DiscoveryMethod, NoiseCorrected, OrderMCMC, confusion_matrices, shd
 
 DATA = records.SHARED / "bnlearn" / "bif"
 NETWORKS = ("asia", "sachs", "child")
@@ -78,7 +78,8 @@ def _learn(scm: ct.SCM, name: str, observed: int, per_target: int, error: float,
         "codes misread": error,
         "seed": seed,
     }
-    for answer, method in zip(ANSWERS, (METHOD, NoiseCorrected(METHOD, confusion)), strict=True):
+    methods: tuple[DiscoveryMethod, ...] = (METHOD, NoiseCorrected(METHOD, confusion))
+    for answer, method in zip(ANSWERS, methods, strict=True):
         begun = time.process_time()
         found = ct.learn_graph(read, slots, targets=targets, method=method, seed=seed)
         row |= {
