@@ -14,6 +14,8 @@ NAMES = (
     "scm_speed",
     "scm_scale",
     "graph_discovery",
+    "graph_noise",
+    "graph_scale",
 )
 
 

@@ -5,6 +5,7 @@ from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_r
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.cd_nod import CDNOD
 from ctvae.graph.classical import FCI
+from ctvae.graph.code_noise import NoiseCorrected, confusion_matrices
 from ctvae.graph.compare import compare_graphs
 from ctvae.graph.comparison import GraphComparison
 from ctvae.graph.comparison_rows import ComparisonRow, Interval
@@ -73,6 +74,7 @@ __all__ = [
     "Interval",
     "InterventionalBDeu",
     "Knowledge",
+    "NoiseCorrected",
     "OrderMCMC",
     "ResidualTest",
     "SortKey",
@@ -83,6 +85,7 @@ __all__ = [
     "bdeu_from_counts",
     "bootstrap",
     "compare_graphs",
+    "confusion_matrices",
     "edge_average_precision",
     "edge_brier_score",
     "edge_calibration_error",
