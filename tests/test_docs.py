@@ -1,7 +1,8 @@
 """Every Python block of the README and of the pages runs, and says what the page says it says.
 
 The blocks of one page share a namespace, in order. A block after ``<!-- not run: reason -->`` is
-skipped with that reason; a page with ``<!-- slow -->`` at its top is run with the slow tests; a
+skipped with that reason; a page with ``<!-- slow -->`` at its top is run with the slow tests; one
+with ``<!-- slow, data: NAME -->`` finds that folder of the data pack where it runs, or is skipped; a
 ``text`` block right after a Python block holds what that block prints.
 """
 
@@ -20,6 +21,7 @@ import ctvae
 from ctvae import errors
 from ctvae.graph import DiscoveryStatus
 from ctvae.training import TrainingStatus
+from tests.conftest import SHARED_DATA
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -33,6 +35,7 @@ FENCE = re.compile(
     r"^```(?P<language>python|text)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+DATA = re.compile(r"^<!--.*\bdata: (\w+) -->")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 BETWEEN = re.compile(r"\s*")
 
@@ -88,7 +91,7 @@ def _pages() -> list[Any]:
     for page in PAGES:
         text = page.read_text()
         if any(block.reason is None for block in read_blocks(text)):
-            marks = [pytest.mark.slow] if text.startswith("<!-- slow -->") else []
+            marks = [pytest.mark.slow] if text.startswith("<!-- slow") else []
             chosen.append(pytest.param(page, id=_name(page), marks=marks))
     return chosen
 
@@ -105,8 +108,13 @@ def _skipped() -> list[Any]:
 @pytest.mark.parametrize("page", _pages())
 def test_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    text = page.read_text()
+    if needed := DATA.match(text):
+        if not (SHARED_DATA / needed[1]).is_dir():
+            pytest.skip(f"the data set {needed[1]} is not beside the checkout")
+        (tmp_path / needed[1]).symlink_to(SHARED_DATA / needed[1])
     namespace: dict[str, Any] = {"__name__": "__docs__"}
-    for block in read_blocks(page.read_text()):
+    for block in read_blocks(text):
         if block.reason is None:
             run_block(page, block, namespace)
 
