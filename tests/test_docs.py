@@ -2,7 +2,7 @@
 
 The blocks of one page share a namespace, in order. A block after ``<!-- not run: reason -->`` is
 skipped with that reason; a page with ``<!-- slow -->`` at its top is run with the slow tests; one
-with ``<!-- slow, data: NAME -->`` finds that folder of the data pack where it runs, or is skipped; a
+with ``<!-- slow, data: NAME -->`` finds that folder of the data pack where it runs; a
 ``text`` block right after a Python block holds what that block prints.
 """
 
