@@ -1,5 +1,6 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
+from ctvae.graph.acyclicity import Acyclicity, LogDet, Order, Spectral
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.classical import PC, IndependenceTest
 from ctvae.graph.compare import GraphComparison, compare_graphs
@@ -22,6 +23,7 @@ from ctvae.graph.target_scores import UnknownTargetScores
 __all__ = [
     "GES",
     "PC",
+    "Acyclicity",
     "BDeuScores",
     "CausalGraph",
     "ComparisonRow",
@@ -34,7 +36,10 @@ __all__ = [
     "GraphKind",
     "IndependenceTest",
     "InterventionalBDeu",
+    "LogDet",
+    "Order",
     "OrderMCMC",
+    "Spectral",
     "UnknownTargetScores",
     "bdeu_from_counts",
     "compare_graphs",
