@@ -4,6 +4,7 @@ from ctvae.graph.acyclicity import Acyclicity, LogDet, Order, Spectral
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.classical import PC, IndependenceTest
 from ctvae.graph.compare import GraphComparison, compare_graphs
+from ctvae.graph.differentiable import GraphPosterior
 from ctvae.graph.discovery import (
     DiscoveryMethod,
     DiscoveryResult,
@@ -13,8 +14,11 @@ from ctvae.graph.discovery import (
 )
 from ctvae.graph.distances import ComparisonRow, EdgeState, shd
 from ctvae.graph.ges import GES
+from ctvae.graph.graph_learner import GraphLearner
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
+from ctvae.graph.masked_conditionals import MaskedConditionals
+from ctvae.graph.neural_discovery import DifferentiableDiscovery
 from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
@@ -27,6 +31,7 @@ __all__ = [
     "BDeuScores",
     "CausalGraph",
     "ComparisonRow",
+    "DifferentiableDiscovery",
     "DiscoveryMethod",
     "DiscoveryResult",
     "DiscoveryStatus",
@@ -34,9 +39,12 @@ __all__ = [
     "EdgeState",
     "GraphComparison",
     "GraphKind",
+    "GraphLearner",
+    "GraphPosterior",
     "IndependenceTest",
     "InterventionalBDeu",
     "LogDet",
+    "MaskedConditionals",
     "Order",
     "OrderMCMC",
     "Spectral",
