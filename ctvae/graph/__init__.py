@@ -4,6 +4,8 @@ from ctvae.graph.acyclicity import Acyclicity, LogDet, Order, Spectral
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.classical import PC, IndependenceTest
 from ctvae.graph.compare import GraphComparison, compare_graphs
+from ctvae.graph.continuous import ScaledGraph, ScaledGraphs, learn_continuous_graph
+from ctvae.graph.dagma import DAGMAMLP, CentralPath, DAGMALinear
 from ctvae.graph.differentiable import GraphPosterior
 from ctvae.graph.discovery import (
     DiscoveryMethod,
@@ -25,12 +27,15 @@ from ctvae.graph.scores import BDeuScores, bdeu_from_counts
 from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
+    "DAGMAMLP",
     "GES",
     "PC",
     "Acyclicity",
     "BDeuScores",
     "CausalGraph",
+    "CentralPath",
     "ComparisonRow",
+    "DAGMALinear",
     "DifferentiableDiscovery",
     "DiscoveryMethod",
     "DiscoveryResult",
@@ -47,11 +52,14 @@ __all__ = [
     "MaskedConditionals",
     "Order",
     "OrderMCMC",
+    "ScaledGraph",
+    "ScaledGraphs",
     "Spectral",
     "UnknownTargetScores",
     "bdeu_from_counts",
     "compare_graphs",
     "latent_projection",
+    "learn_continuous_graph",
     "learn_graph",
     "shd",
 ]

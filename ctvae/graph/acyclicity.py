@@ -8,11 +8,15 @@ from typing import Protocol
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from ctvae.errors import DataError, ShapeError
 from ctvae.randomness import check_count
 
 __all__ = ["Acyclicity", "LogDet", "Order", "Spectral"]
+
+SLACK = 1e-5
+"""How far below zero, relative to the largest, entries of an inverse may be by rounding."""
 
 
 class Acyclicity(Protocol):
@@ -77,12 +81,8 @@ class LogDet:
         slots = squared.shape[-1]
         scale = float(slots if self.scale is None else self.scale)
         eye = torch.eye(slots, dtype=squared.dtype, device=squared.device)
-        inside = _is_m_matrix((scale * eye - squared).detach())
-        # Outside, the determinant of a matrix that is inside, so that no gradient is NaN.
-        squared = torch.where(inside[..., None, None], squared, torch.zeros_like(squared))
         # det(sI - A) / s^d = det(I - A / s): exactly one on a DAG where logarithms would round.
-        value = 0 - torch.linalg.slogdet(eye - squared / scale)[1]
-        return torch.where(inside, value, torch.full_like(value, torch.inf))
+        return _NegativeLogDet.apply(eye - squared / scale)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -229,11 +229,22 @@ def _off_diagonal(like: Tensor) -> Tensor:
     return 1 - torch.eye(slots, dtype=like.dtype, device=like.device)
 
 
-def _is_m_matrix(matrix: Float[Tensor, "*batch n n"]) -> Tensor:
-    """Says whether matrices with no positive entry off the diagonal have a non-negative inverse."""
-    inverse, info = torch.linalg.inv_ex(matrix)
-    # Rounding leaves zeros of the inverse slightly negative.
-    slack = 1e-5 * inverse.abs().amax((-2, -1), keepdim=True)
-    return (
-        (info == 0) & torch.isfinite(inverse).all(-1).all(-1) & (inverse >= -slack).all(-1).all(-1)
-    )
+class _NegativeLogDet(torch.autograd.Function):
+    """-log det M of M-matrices, infinite elsewhere; one inverse is both check and gradient."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, matrix: Tensor) -> Tensor:
+        inverse, info = torch.linalg.inv_ex(matrix)
+        # An inverse without negative entries; rounding leaves zeros slightly below.
+        least, most = inverse.flatten(-2).aminmax(dim=-1)
+        inside = (info == 0) & (least >= -SLACK * most) & torch.isfinite(most)
+        gradient = torch.where(inside[..., None, None], -inverse.mT, torch.zeros_like(inverse))
+        ctx.save_for_backward(gradient)
+        value = 0 - torch.linalg.slogdet(matrix)[1]
+        return torch.where(inside, value, torch.full_like(value, torch.inf))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, upstream: Tensor) -> Tensor:
+        (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]  # torch adds it when it runs
+        return upstream[..., None, None] * gradient

@@ -86,7 +86,7 @@ class DifferentiableDiscovery:
     all rows.
     """
 
-    steps: int = 1200
+    steps: int = 800
     batch_size: int = 256
     width: int = 32
     rank: int = 16
