@@ -1,65 +1,110 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
 from ctvae.graph.acyclicity import Acyclicity, LogDet, Order, Spectral
+from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, parent_aid, sid
+from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_regress
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.graph.classical import PC, IndependenceTest
-from ctvae.graph.compare import GraphComparison, compare_graphs
+from ctvae.graph.cd_nod import CDNOD
+from ctvae.graph.classical import FCI
+from ctvae.graph.compare import compare_graphs
+from ctvae.graph.comparison import GraphComparison
+from ctvae.graph.comparison_rows import ComparisonRow, Interval
 from ctvae.graph.continuous import ScaledGraph, ScaledGraphs, learn_continuous_graph
-from ctvae.graph.dagma import DAGMAMLP, CentralPath, DAGMALinear
+from ctvae.graph.dagma import CentralPath, DAGMALinear, DAGMAMLP
 from ctvae.graph.differentiable import GraphPosterior
-from ctvae.graph.discovery import (
-    DiscoveryMethod,
-    DiscoveryResult,
-    DiscoveryStatus,
-    EdgeEvidence,
-    learn_graph,
-)
-from ctvae.graph.distances import ComparisonRow, EdgeState, shd
+from ctvae.graph.discovery import DiscoveryMethod, DiscoveryResult, DiscoveryStatus, EdgeEvidence, ThinTables, learn_graph
+from ctvae.graph.distances import EdgeState, shd
+from ctvae.graph.edge_scores import edge_average_precision, edge_brier_score, edge_calibration_error, edge_precision_recall, expected_shd
+from ctvae.graph.endpoint_marks import endpoint_confusion
 from ctvae.graph.ges import GES
 from ctvae.graph.graph_learner import GraphLearner
+from ctvae.graph.graph_scores import GraphScore
+from ctvae.graph.independence import BoundTest, ChiSquared, GSquared, IndependenceTest
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
+from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.masked_conditionals import MaskedConditionals
 from ctvae.graph.neural_discovery import DifferentiableDiscovery
 from ctvae.graph.order_mcmc import OrderMCMC
+from ctvae.graph.outcomes import Failure
+from ctvae.graph.pc import PC
+from ctvae.graph.permutations import BOSS, GRaSP
 from ctvae.graph.projection import latent_projection
+from ctvae.graph.residual_tests import ResidualTest
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
+from ctvae.graph.sortability import r2_sortability, varsortability
+from ctvae.graph.stability import Stability, bootstrap, permute_columns
+from ctvae.graph.table_tests import IndependenceResults
 from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
-    "DAGMAMLP",
-    "GES",
-    "PC",
     "Acyclicity",
+    "AdjustmentDistance",
     "BDeuScores",
+    "BOSS",
+    "BoundTest",
+    "CDNOD",
     "CausalGraph",
     "CentralPath",
+    "ChiSquared",
     "ComparisonRow",
     "DAGMALinear",
+    "DAGMAMLP",
     "DifferentiableDiscovery",
     "DiscoveryMethod",
     "DiscoveryResult",
     "DiscoveryStatus",
     "EdgeEvidence",
     "EdgeState",
+    "FCI",
+    "Failure",
+    "GES",
+    "GRaSP",
+    "GSquared",
     "GraphComparison",
     "GraphKind",
     "GraphLearner",
     "GraphPosterior",
+    "GraphScore",
+    "IndependenceResults",
     "IndependenceTest",
+    "Interval",
     "InterventionalBDeu",
+    "Knowledge",
     "LogDet",
     "MaskedConditionals",
     "Order",
     "OrderMCMC",
+    "PC",
+    "ResidualTest",
     "ScaledGraph",
     "ScaledGraphs",
+    "SortKey",
     "Spectral",
+    "Stability",
+    "ThinTables",
     "UnknownTargetScores",
+    "ancestor_aid",
     "bdeu_from_counts",
+    "bootstrap",
     "compare_graphs",
+    "edge_average_precision",
+    "edge_brier_score",
+    "edge_calibration_error",
+    "edge_precision_recall",
+    "empty_graph",
+    "endpoint_confusion",
+    "expected_shd",
     "latent_projection",
     "learn_continuous_graph",
     "learn_graph",
+    "oset_aid",
+    "parent_aid",
+    "permute_columns",
+    "r2_sortability",
+    "random_graph",
     "shd",
+    "sid",
+    "sort_and_regress",
+    "varsortability",
 ]

@@ -9,11 +9,12 @@ from itertools import chain
 
 import numpy as np
 
-from ctvae.errors import GraphError, did_you_mean
+from ctvae.errors import GraphError
 from ctvae.graph import equivalence
 from ctvae.graph.interchange import Interchange
 from ctvae.graph.kinds import GraphKind
-from ctvae.graph.marks import Edge, Marks, check_marks, is_pair, sort_topologically, sorted_pair
+from ctvae.graph.marks import SYMBOLS, Edge, Marks, check_marks, is_pair, sort_topologically
+from ctvae.graph.relations import Relations
 
 __all__ = ["CausalGraph", "Edge", "GraphKind"]
 
@@ -21,7 +22,7 @@ SHOWN_EDGES = 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CausalGraph(Interchange):
+class CausalGraph(Relations, Interchange):
     """An immutable causal graph over named nodes.
 
     Two graphs are equal when they have the same nodes and the same edges; the order of the nodes
@@ -33,6 +34,9 @@ class CausalGraph(Interchange):
         directed: Edges ``(a, b)`` for ``a -> b``.
         undirected: Edges ``(a, b)`` for ``a - b``, each once, names sorted.
         bidirected: Edges ``(a, b)`` for ``a <-> b``, each once, names sorted.
+        circle_arrow: Edges ``(a, b)`` for ``a o-> b`` in a PAG.
+        circle_circle: Edges ``(a, b)`` for ``a o-o b`` in a PAG, each once, names sorted.
+        tail_circle: Edges ``(a, b)`` for ``a -o b`` in a PAG.
 
     Raises:
         GraphError: On an unknown or repeated node, a self loop, a pair with two marks or a
@@ -54,9 +58,12 @@ class CausalGraph(Interchange):
     directed: frozenset[Edge] = frozenset()
     undirected: frozenset[Edge] = frozenset()
     bidirected: frozenset[Edge] = frozenset()
+    circle_arrow: frozenset[Edge] = frozenset()
+    circle_circle: frozenset[Edge] = frozenset()
+    tail_circle: frozenset[Edge] = frozenset()
 
     def __post_init__(self) -> None:
-        marks = check_marks(self.nodes, self.directed, self.undirected, self.bidirected)
+        marks = check_marks(self.marks)
         for field, value in zip(Marks._fields, marks, strict=True):
             object.__setattr__(self, field, value)
 
@@ -67,6 +74,10 @@ class CausalGraph(Interchange):
         undirected: Iterable[Edge] = (),
         bidirected: Iterable[Edge] = (),
         nodes: Iterable[str] | None = None,
+        *,
+        circle_arrow: Iterable[Edge] = (),
+        circle_circle: Iterable[Edge] = (),
+        tail_circle: Iterable[Edge] = (),
     ) -> CausalGraph:
         """Makes a graph from lists of edges.
 
@@ -75,6 +86,9 @@ class CausalGraph(Interchange):
             undirected: Pairs whose direction is open.
             bidirected: Pairs with a hidden common cause.
             nodes: All names in column order; ``None`` takes them in order of appearance.
+            circle_arrow: Pairs ``(a, b)`` for ``a o-> b``: b does not cause a.
+            circle_circle: Pairs ``(a, b)`` for ``a o-o b``: adjacent, and no more is known.
+            tail_circle: Pairs ``(a, b)`` for ``a -o b``, which only selection explains.
 
         Returns:
             The graph.
@@ -83,7 +97,8 @@ class CausalGraph(Interchange):
             >>> CausalGraph.from_edges([("a", "b")], undirected=[("b", "c")])
             CausalGraph(PDAG on a, b, c: a -> b, b - c)
         """
-        lists = [list(directed), list(undirected), list(bidirected)]
+        given = (directed, undirected, bidirected, circle_arrow, circle_circle, tail_circle)
+        lists = [list(edges) for edges in given]
         if nodes is None:
             pairs = filter(is_pair, chain.from_iterable(lists))
             nodes = dict.fromkeys(chain.from_iterable(pairs))
@@ -93,6 +108,8 @@ class CausalGraph(Interchange):
     @cached_property
     def kind(self) -> GraphKind:
         """What the marks mean; found from the edges alone, so a DAG is never called a CPDAG."""
+        if self.marks.with_circles:
+            return GraphKind.PAG
         if self.bidirected:
             return GraphKind.ADMG
         if not self.undirected:
@@ -104,102 +121,7 @@ class CausalGraph(Interchange):
     @property
     def num_edges(self) -> int:
         """The number of edges of all marks."""
-        return len(self.directed) + len(self.undirected) + len(self.bidirected)
-
-    def parents(self, name: str) -> tuple[str, ...]:
-        """Gives the direct causes of a node.
-
-        Args:
-            name: A node.
-
-        Returns:
-            The nodes ``a`` with ``a -> name``, in node order.
-        """
-        return self._parents[self._check_name(name)]
-
-    def children(self, name: str) -> tuple[str, ...]:
-        """Gives the direct effects of a node.
-
-        Args:
-            name: A node.
-
-        Returns:
-            The nodes ``b`` with ``name -> b``, in node order.
-        """
-        return self._children[self._check_name(name)]
-
-    def neighbours(self, name: str) -> tuple[str, ...]:
-        """Gives the nodes joined to a node by an undirected edge.
-
-        Args:
-            name: A node.
-
-        Returns:
-            The nodes ``b`` with ``name - b``, in node order.
-        """
-        self._check_name(name)
-        return tuple(b for b in self.nodes if sorted_pair(name, b) in self.undirected)
-
-    def ancestors(self, names: str | Iterable[str]) -> frozenset[str]:
-        """Gives all direct and indirect causes, along directed edges.
-
-        Args:
-            names: A node or several.
-
-        Returns:
-            The nodes with a directed path into one of ``names``, without ``names`` themselves.
-
-        Example:
-            >>> sorted(CausalGraph.from_edges([("a", "b"), ("b", "c")]).ancestors("c"))
-            ['a', 'b']
-        """
-        return self._closure(names, self._parents)
-
-    def descendants(self, names: str | Iterable[str]) -> frozenset[str]:
-        """Gives all direct and indirect effects, along directed edges.
-
-        Args:
-            names: A node or several.
-
-        Returns:
-            The nodes with a directed path from one of ``names``, without ``names`` themselves.
-        """
-        return self._closure(names, self._children)
-
-    def adjacent(self, a: str, b: str) -> bool:
-        """Says whether two nodes share an edge of any mark.
-
-        Args:
-            a: A node.
-            b: Another node.
-
-        Returns:
-            True when they do.
-        """
-        self._check_name(a)
-        self._check_name(b)
-        return sorted_pair(a, b) in self.skeleton
-
-    def mark(self, a: str, b: str) -> str:
-        """Names the mark between two nodes.
-
-        Args:
-            a: A node.
-            b: Another node.
-
-        Returns:
-            ``"->"``, ``"<-"``, ``"-"``, ``"<->"`` or ``"none"``; a bow gives its directed mark.
-        """
-        if not self.adjacent(a, b):
-            return "none"
-        if (a, b) in self.directed or (b, a) in self.directed:
-            return "->" if (a, b) in self.directed else "<-"
-        return "<->" if self.bidirected else "-"
-
-    @cached_property
-    def skeleton(self) -> frozenset[Edge]:
-        """The adjacent pairs, marks forgotten, each once with its names sorted."""
-        return frozenset(sorted_pair(*e) for e in self.directed) | self.undirected | self.bidirected
+        return sum(len(edges) for edges in self.marks[1:])
 
     def topological_order(self) -> tuple[str, ...]:
         """Orders the nodes so that causes come before effects; node order breaks ties.
@@ -216,6 +138,9 @@ class CausalGraph(Interchange):
 
         Source: Kahn (1962), Topological sorting of large networks.
         """
+        if self.marks.with_circles:
+            msg = "a PAG stands for many graphs, so that its nodes have no one order"
+            raise GraphError(msg)
         if self.undirected:
             a, b = min(self.undirected)
             msg = (
@@ -280,8 +205,9 @@ class CausalGraph(Interchange):
 
         Source: Dor and Tarsi (1992).
         """
-        if self.bidirected:
-            msg = "a graph with bidirected edges has no extension to a DAG over its nodes"
+        if self.bidirected or self.marks.with_circles:
+            held = "bidirected edges" if self.bidirected else "circle marks"
+            msg = f"a graph with {held} has no extension to a DAG over its nodes"
             raise GraphError(msg)
         if not self.undirected:
             return self
@@ -307,11 +233,8 @@ class CausalGraph(Interchange):
         for name in mapping:
             self._check_name(name)
         new = {name: mapping.get(name, name) for name in self.nodes}
-        directed, undirected, bidirected = (
-            [(new[a], new[b]) for a, b in edges]
-            for edges in (self.directed, self.undirected, self.bidirected)
-        )
-        return CausalGraph.from_edges(directed, undirected, bidirected, nodes=new.values())
+        lists = (frozenset((new[a], new[b]) for a, b in edges) for edges in self.marks[1:])
+        return CausalGraph(tuple(new.values()), *lists)
 
     def reorder(self, nodes: Iterable[str]) -> CausalGraph:
         """Puts the nodes, and so the columns of matrices, into another order.
@@ -332,7 +255,7 @@ class CausalGraph(Interchange):
         if missing:
             msg = f"reorder takes every node once; missing: {', '.join(missing)}"
             raise GraphError(msg)
-        return CausalGraph(order, self.directed, self.undirected, self.bidirected)
+        return CausalGraph(order, *self.marks[1:])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CausalGraph) and self._value == other._value
@@ -341,9 +264,11 @@ class CausalGraph(Interchange):
         return hash(self._value)
 
     def __repr__(self) -> str:
-        edges = [f"{a} -> {b}" for a, b in self.marks.in_order(self.directed)]
-        edges += [f"{a} - {b}" for a, b in self.marks.in_order(self.undirected)]
-        edges += [f"{a} <-> {b}" for a, b in self.marks.in_order(self.bidirected)]
+        edges = [
+            f"{a} {symbol} {b}"
+            for kind, symbol in SYMBOLS.items()
+            for a, b in self.marks.in_order(getattr(self, kind))
+        ]
         more = len(edges) - SHOWN_EDGES
         shown = edges[:SHOWN_EDGES] + ([f"... {more} more"] if more > 0 else [])
         names = list(self.nodes[:SHOWN_EDGES])
@@ -353,48 +278,18 @@ class CausalGraph(Interchange):
         return f"CausalGraph({self.kind.value} on {', '.join(names)}: {body})"
 
     @cached_property
-    def _value(self) -> tuple[frozenset[str], frozenset[Edge], frozenset[Edge], frozenset[Edge]]:
-        return frozenset(self.nodes), self.directed, self.undirected, self.bidirected
-
-    @cached_property
-    def _position(self) -> dict[str, int]:
-        return {name: k for k, name in enumerate(self.nodes)}
-
-    @cached_property
-    def _parents(self) -> dict[str, tuple[str, ...]]:
-        return self._ends((b, a) for a, b in self.directed)
-
-    @cached_property
-    def _children(self) -> dict[str, tuple[str, ...]]:
-        return self._ends(self.directed)
-
-    def _ends(self, edges: Iterable[Edge]) -> dict[str, tuple[str, ...]]:
-        ends: dict[str, list[str]] = {name: [] for name in self.nodes}
-        for a, b in edges:
-            ends[a].append(b)
-        return {name: tuple(sorted(e, key=self._position.__getitem__)) for name, e in ends.items()}
+    def _value(self) -> tuple[frozenset[object], ...]:
+        return (frozenset(self.nodes), *self.marks[1:])
 
     @property
     def marks(self) -> Marks:
         """The plain edge lists."""
-        return Marks(self.nodes, self.directed, self.undirected, self.bidirected)
-
-    def _check_name(self, name: str) -> str:
-        if name not in self._position:
-            msg = f"node {name!r} is not in this graph (nodes: {', '.join(self.nodes)})"
-            raise GraphError(msg + did_you_mean(name, self.nodes))
-        return name
-
-    def _closure(
-        self, names: str | Iterable[str], step: Mapping[str, tuple[str, ...]]
-    ) -> frozenset[str]:
-        start = [names] if isinstance(names, str) else list(names)
-        for name in start:
-            self._check_name(name)
-        found: set[str] = set()
-        queue = list(start)
-        while queue:
-            fresh = [n for n in step[queue.pop()] if n not in found]
-            found.update(fresh)
-            queue.extend(fresh)
-        return frozenset(found - set(start))
+        return Marks(
+            self.nodes,
+            self.directed,
+            self.undirected,
+            self.bidirected,
+            self.circle_arrow,
+            self.circle_circle,
+            self.tail_circle,
+        )

@@ -1,200 +1,188 @@
-"""causal-learn's PC, run without its side effects."""
+"""causal-learn's FCI, run on our own tests and without its side effects."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from functools import cache
+from io import StringIO
+from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
 
-from ctvae.errors import DataError
-from ctvae.graph import equivalence, formats
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import (
     DiscoveryResult,
     DiscoveryStatus,
-    EdgeEvidence,
+    ThinTables,
     observational_rows,
 )
+from ctvae.graph.independence import BoundTest, GSquared, IndependenceTest
+from ctvae.graph.knowledge import Constraints, Knowledge
+from ctvae.graph.pc import check_test_settings, evidence_of_tests
+from ctvae.graph.skeleton import find_skeleton
+from ctvae.graph.table_tests import IndependenceResults
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
-__all__ = ["PC", "IndependenceTest"]
-
-ROWS_PER_CELL = 5
-"""Below this expected count the chi-squared law of the statistics fails (Cochran, 1954)."""
-STRONGER_COLLIDERS_FIRST = 3
-
-Tests = dict[tuple[int, int], list[tuple[tuple[int, ...], float]]]
-
-
-class IndependenceTest(Enum):
-    """A test of conditional independence on counts."""
-
-    G_SQUARED = "gsq"
-    """The likelihood-ratio statistic, ``2 N`` times the conditional mutual information."""
-    CHI_SQUARED = "chisq"
-    """Pearson's statistic."""
+__all__ = ["FCI"]
 
 
 @dataclass(frozen=True)
-class PC:
-    """Finds the CPDAG by tests of conditional independence (causal-learn's PC).
+class FCI:
+    """Finds what is certain where causes may be hidden: a PAG, by tests (causal-learn's FCI).
 
-    The order-independent ("stable") skeleton; colliders are oriented from the stronger to the
-    weaker test, then Meek's rules. Assumes that there is no hidden common cause and that every
-    dependence is visible in the tests. Uses observational rows only. Not for slots with many
-    codes: where tables have fewer than 5 rows per cell a dependence looks like independence,
-    which the status ``FEW_ROWS_PER_CELL`` reports.
+    ``a o-> b`` says that b does not cause a, ``a <-> b`` that a hidden cause acts on both, and a
+    circle that either is possible. Uses observational rows only.
 
     Args:
-        alpha: The level of the tests, in (0, 1); smaller means fewer edges.
-        max_conditioning: The largest conditioning set; ``None`` for no limit.
-        test: The statistic.
+        alpha: The level of the tests, in (0, 1).
+        max_conditioning: The largest conditioning set of the first search; ``None`` for no limit.
+        test: The test.
 
     Raises:
         DataError: When a setting is out of range.
 
     Example:
-        >>> import torch
         >>> from ctvae.graph import learn_graph
         >>> a, b = torch.arange(400) % 2, torch.arange(400) // 2 % 2
-        >>> codes = torch.stack([a, b, a | b], 1)
-        >>> learn_graph(codes, method=PC(alpha=0.01)).graph
-        CausalGraph(DAG on slot0, slot1, slot2: slot0 -> slot2, slot1 -> slot2)
+        >>> learn_graph(torch.stack([a, b, a | b], 1), method=FCI()).graph
+        CausalGraph(PAG on slot0, slot1, slot2: slot0 o-> slot2, slot1 o-> slot2)
 
-    Source: Spirtes, Glymour and Scheines (2000); Colombo and Maathuis (2014), the stable skeleton;
-    Zheng et al. (2024), causal-learn.
+    Source: Spirtes, Meek and Richardson (1995), Causal inference in the presence of latent
+    variables and selection bias; Zhang (2008), the rules; Zheng et al. (2024), causal-learn.
 
-    Cost: O(slots^(2 + max_conditioning)) tests, each a pass over the rows, on one CPU core.
+    Cost: as ``PC``, and then subsets of the possible d-separating sets, one test at a time.
     """
 
     alpha: float = 0.01
     max_conditioning: int | None = None
-    test: IndependenceTest = IndependenceTest.G_SQUARED
+    test: IndependenceTest = field(default_factory=GSquared)
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            msg = f"alpha is the level of a test, above 0 and below 1; got {self.alpha}"
-            raise DataError(msg)
-        if self.max_conditioning is not None and self.max_conditioning < 0:
-            msg = f"max_conditioning must be at least 0, or None, got {self.max_conditioning}"
-            raise DataError(msg)
-        if not isinstance(self.test, IndependenceTest):
-            msg = f"test must be an IndependenceTest such as {IndependenceTest.G_SQUARED}"
-            raise DataError(f"{msg}, got {self.test!r}")
+        check_test_settings(self.alpha, self.max_conditioning, self.test)
 
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
-        """Learns the graph from the observational rows; nothing is drawn.
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
+        """Learns the graph from the observational rows.
 
         Args:
             samples: Rows, of which those with a target are left out.
-            seed: Unused.
+            knowledge: Edges that the graph must or must not have, and tiers, as causal-learn
+                follows them; where it does not, ``learn_graph`` refuses the graph.
+            seed: The seed of a test that draws.
 
         Returns:
-            The graph (a CPDAG when the status is ``DONE``) and for every pair the test that
-            spoke most clearly for independence. Edges on a directed cycle, which causal-learn can
-            return, are left undirected.
+            The PAG and for every pair the test that spoke most clearly for independence.
         """
-        from causallearn.search.ConstraintBased.PC import pc
-
-        del seed
         start = time.process_time()
-        codes = observational_rows(samples, method="PC").cpu().numpy()
+        codes = observational_rows(samples, method="FCI")
         names = samples.slots.names
-        if codes.shape[1] < 2:
-            return _lonely(self, samples, len(codes), time.process_time() - start)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = pc(
-                codes,
-                alpha=self.alpha,
-                indep_test=self.test.value,
-                stable=True,
-                uc_rule=0,
-                uc_priority=STRONGER_COLLIDERS_FIRST,
-                show_progress=False,
-                max_k=self.max_conditioning,
-            )
-        matrix = _untangle(found.G.graph)
-        tests = _read_tests(found.test.pvalue_cache)
-        graph = CausalGraph.from_numpy(matrix, names)
-        cardinalities = [len(np.unique(column)) for column in codes.T]
-        if _has_thin_tables(matrix, tests, self.alpha, cardinalities, len(codes)):
-            status = DiscoveryStatus.FEW_ROWS_PER_CELL
-        elif equivalence.is_cpdag(matrix):
-            status = DiscoveryStatus.DONE
-        else:
-            status = DiscoveryStatus.INVALID_CPDAG
+        rules = (knowledge or Knowledge()).over(names)
+        test = _Remembered(self.test.bind(codes, seed=seed))
+        skeleton = find_skeleton(
+            test,
+            len(names),
+            alpha=self.alpha,
+            max_conditioning=self.max_conditioning,
+            apart=rules.apart,
+        )
+        graph = CausalGraph.from_edges(nodes=names)
+        if len(names) > 1:
+            endpoints = self._endpoints(codes, test, names, rules if knowledge else None)
+            graph = CausalGraph.from_causallearn(endpoints, names)
+        thin = ThinTables.of(skeleton, names)
         return DiscoveryResult(
             graph=graph,
-            status=status,
+            status=DiscoveryStatus.DONE if thin is None else DiscoveryStatus.FEW_ROWS_PER_CELL,
             method=self,
             rows_used=len(codes),
             cpu_seconds=time.process_time() - start,
-            edge_evidence=_test_evidence(graph, tests),
+            edge_evidence=evidence_of_tests(graph, skeleton),
+            thin_tables=thin,
         )
 
+    def _endpoints(
+        self,
+        codes: Int[Tensor, "rows slots"],
+        test: _Remembered,
+        names: tuple[str, ...],
+        rules: Constraints | None,
+    ) -> np.ndarray:
+        from causallearn.search.ConstraintBased.FCI import fci
 
-def _lonely(method: PC, samples: Samples, rows: int, seconds: float) -> DiscoveryResult:
-    graph = CausalGraph.from_edges(nodes=samples.slots.names)
-    return DiscoveryResult(graph, DiscoveryStatus.DONE, method, rows, seconds)
-
-
-def _untangle(endpoints: np.ndarray) -> np.ndarray:
-    """Reads endpoint codes as a PDAG, leaving undirected what is bidirected or on a cycle."""
-    there = (endpoints == formats.TAIL) & (endpoints.T != 0)
-    there |= (endpoints == formats.ARROW) & (endpoints.T == formats.ARROW)
-    directed = there & ~there.T
-    reach = directed.copy()
-    for k in range(len(reach)):
-        reach |= reach[:, k, None] & reach[None, k]
-    there |= (directed & reach.T).T
-    return there.astype(np.int8)
-
-
-def _read_tests(cache: dict[str, object]) -> Tests:
-    # causal-learn keeps the p-value of every test under "x;y|s.t", x below y
-    tests: Tests = {}
-    for key, p_value in cache.items():
-        pair, _, given = key.partition("|")
-        if ";" in pair:
-            x, y = (int(part) for part in pair.split(";"))
-            conditioning = tuple(int(part) for part in given.split(".") if part)
-            tests.setdefault((x, y), []).append((conditioning, float(str(p_value))))
-    return tests
-
-
-def _has_thin_tables(
-    matrix: np.ndarray, tests: Tests, alpha: float, cardinalities: list[int], rows: int
-) -> bool:
-    """Says whether some pair was parted by tests on thin tables alone."""
-    for (x, y), results in tests.items():
-        if matrix[x, y] or matrix[y, x]:
-            continue
-        accepted = [given for given, p_value in results if p_value > alpha]
-        cells = [
-            float(np.prod([cardinalities[k] for k in (x, y, *given)], dtype=float))
-            for given in accepted
-        ]
-        if cells and min(cells) * ROWS_PER_CELL > rows:
-            return True
-    return False
-
-
-def _test_evidence(graph: CausalGraph, tests: Tests) -> dict[tuple[str, str], EdgeEvidence]:
-    names = graph.nodes
-    evidence = {}
-    for (x, y), results in tests.items():
-        given, p_value = max(results, key=lambda result: (result[1], -len(result[0])))
-        for a, b in ((names[x], names[y]), (names[y], names[x])):
-            evidence[a, b] = EdgeEvidence(
-                a,
-                b,
-                graph.mark(a, b),
-                p_value=p_value,
-                separating_set=tuple(names[k] for k in given),
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):  # it prints edges it finds
+            warnings.simplefilter("ignore")
+            graph, _ = fci(
+                codes.cpu().numpy(),
+                _register_bridge(),
+                float(self.alpha),
+                depth=-1 if self.max_conditioning is None else self.max_conditioning,
+                background_knowledge=None if rules is None else _background(rules, names),
+                show_progress=False,
+                node_names=list(names),
+                ours=test,
             )
-    return evidence
+        return np.asarray(graph.graph)
+
+
+class _Remembered:
+    """A test that keeps its p-values, so that a search that asks one by one gets them at once."""
+
+    def __init__(self, test: BoundTest) -> None:
+        self._test = test
+        self._known: dict[tuple[int, int, frozenset[int]], float] = {}
+
+    def __call__(
+        self, x: Int[Tensor, " tests"], y: Int[Tensor, " tests"], given: Int[Tensor, "tests size"]
+    ) -> IndependenceResults:
+        results = self._test(x, y, given)
+        lines = zip(x.tolist(), y.tolist(), given.tolist(), strict=True)
+        for (a, b, rest), p_value in zip(lines, results.p_value.tolist(), strict=True):
+            self._known[min(a, b), max(a, b), frozenset(rest)] = p_value
+        return results
+
+    def p_value(self, x: int, y: int, given: Iterable[int]) -> float:
+        rest = frozenset(int(k) for k in given)
+        key = (min(x, y), max(x, y), rest)
+        if key not in self._known:
+            self(torch.tensor([x]), torch.tensor([y]), torch.tensor([sorted(rest)]).long())
+        return self._known[key]
+
+
+@cache
+def _register_bridge() -> str:
+    """Tells causal-learn, once, of a test that hands its questions on; gives the test's name."""
+    from causallearn.utils.cit import CIT_Base, register_ci_test
+
+    class Bridge(CIT_Base):  # type: ignore[misc]  # an untyped base
+        def __init__(self, data: np.ndarray, *, ours: _Remembered) -> None:
+            super().__init__(data)
+            self.method = "ctvae"
+            self._ours = ours
+
+        def __call__(self, x: int, y: int, given: Iterable[int] | None = None) -> float:
+            return self._ours.p_value(int(x), int(y), given or ())
+
+    register_ci_test("ctvae", Bridge)
+    return "ctvae"
+
+
+def _background(rules: Constraints, names: tuple[str, ...]) -> Any:  # noqa: ANN401  # untyped
+    from causallearn.graph.GraphNode import GraphNode
+    from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
+
+    nodes = [GraphNode(name) for name in names]
+    known = BackgroundKnowledge()
+    for i, j in np.argwhere(rules.required):
+        known.add_required_by_node(nodes[i], nodes[j])
+    for i, j in np.argwhere(rules.forbidden & ~np.eye(len(names), dtype=bool)):
+        known.add_forbidden_by_node(nodes[i], nodes[j])
+    return known

@@ -2,271 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Bool
+from torch import Tensor
 
-from ctvae.errors import GraphError, did_you_mean
-from ctvae.graph import tables
+from ctvae.errors import GraphError, ShapeError, did_you_mean
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.graph.discovery import DiscoveryResult
-from ctvae.graph.distances import (
-    ComparisonRow,
-    EdgeState,
-    check_same_nodes,
-    edge_state,
-    score_graph,
-    shd,
+from ctvae.graph.comparison import GraphComparison
+from ctvae.graph.distances import check_same_nodes
+from ctvae.graph.graph_scores import GraphScore
+from ctvae.graph.outcomes import (
+    GraphLike,
+    RunLike,
+    as_list,
+    check_runs,
+    is_named,
+    read_graph,
+    read_runs,
 )
-from ctvae.plotting import DrawnEdge, EdgeStyle, draw_panels
 
-if TYPE_CHECKING:
-    import networkx as nx
-    import pandas as pd
-    from matplotlib.figure import Figure
+__all__ = ["GraphComparison", "GraphLike", "Targets", "compare_graphs"]
 
-__all__ = ["GraphComparison", "GraphLike", "compare_graphs"]
-
-GraphLike: TypeAlias = "CausalGraph | DiscoveryResult | nx.Graph | np.ndarray"
-
-
-COLOURS = {
-    EdgeState.AGREES: "#1b7f4d",
-    EdgeState.REVERSED: "#c25e00",
-    EdgeState.OTHER_MARK: "#2f6fb3",
-    EdgeState.MISSING: "#9aa3b2",
-    EdgeState.EXTRA: "#c2185b",
-}
-TRUTH_COLOUR = "#1f2a44"
+Targets: TypeAlias = (
+    Iterable[Iterable[str]] | Bool[Tensor, "rows nodes"] | Bool[np.ndarray, "rows nodes"]
+)
+WITHOUT_TRUTH = (GraphScore.EDGES, GraphScore.CPU_SECONDS)
 
 
 def compare_graphs(
-    graphs: Mapping[str, GraphLike], truth: GraphLike | None = None
+    graphs: Mapping[str, RunLike | Sequence[RunLike]],
+    truth: GraphLike | Sequence[GraphLike] | None = None,
+    *,
+    targets: Targets | None = None,
+    treatments: Iterable[str] | None = None,
+    scores: Iterable[GraphScore] | None = None,
 ) -> GraphComparison:
     """Scores graphs against a truth, and against one another.
 
+    A list of runs (seeds, column permutations, data sets) gives means with 95 % t-intervals. A run
+    that failed is a row as well: an exception or a ``Failure``. A matrix of floats, some of them
+    strictly between 0 and 1, holds edge probabilities; its graph has the edges above one half, the
+    most probable first and none that closes a cycle. Any other matrix is an adjacency matrix.
+
     Args:
-        graphs: Method to its graph: a ``CausalGraph``, a ``DiscoveryResult``, a networkx graph,
-            or an adjacency matrix whose columns follow the truth's nodes (the first named graph's
-            where there is no truth).
-        truth: The true graph; ``None`` compares the graphs only with one another.
+        graphs: Method to its graph, or to a list with one a run: a ``CausalGraph``, a
+            ``DiscoveryResult`` (its edge probabilities count too), a graph of networkx or
+            causal-learn, a matrix, an exception or a ``Failure``. The columns of matrices follow
+            the truth's nodes (the first named graph's where there is no truth).
+        truth: The true graph, or a list with one a run; ``None`` compares the graphs only with one
+            another.
+        targets: For each interventional regime the names that it acted on, or the booleans
+            ``(rows, nodes)`` given to ``learn_graph``; adds the distance between I-CPDAGs.
+        treatments: Count only effects of these nodes in SID and the adjustment distances, between
+            DAGs; ``None`` for all.
+        scores: The columns, each of which must then be defined; ``None`` takes all that are.
 
     Returns:
         A table with one row a method.
 
     Raises:
-        GraphError: When there is nothing to compare, or the node sets differ.
+        GraphError: When there is nothing to compare, the node sets differ, runs and truths do not
+            match, or a score was asked for that is not defined.
 
     Example:
         >>> truth = CausalGraph.from_edges([("a", "b"), ("c", "b")])
-        >>> table = compare_graphs({"mine": truth.relabel({})}, truth=truth)
-        >>> table.rows[0].shd, table.rows[0].orientation_f1
-        (0, 1.0)
+        >>> turned = CausalGraph.from_edges([("b", "a"), ("c", "b")])
+        >>> table = compare_graphs({"mine": [truth, turned], "late": TimeoutError()}, truth=truth)
+        >>> table.rows[0].shd, table.rows[0].sid, table.rows[1].failures
+        (0.5, 1.5, (Failure(reason='timed out'),))
+
+    Source: Tsamardinos, Brown and Aliferis (2006), SHD; Peters and Buehlmann (2015), SID; Henckel,
+    Wuertz and Weichwald (2024), the adjustment distances.
     """
     if not graphs:
         msg = "there is nothing to compare; pass {'name': graph}"
         raise GraphError(msg)
-    named = [g for g in (truth, *graphs.values()) if g is not None]
-    nodes = next((_read(g, None).nodes for g in named if not isinstance(g, np.ndarray)), None)
-    known = {name: _read(g, nodes) for name, g in graphs.items()}
-    true = None if truth is None else _read(truth, nodes)
-    first_name, first = ("truth", true) if true is not None else next(iter(known.items()))
-    for name, graph in known.items():
-        check_same_nodes(graph, first, name, first_name)
-    results = {name: g for name, g in graphs.items() if isinstance(g, DiscoveryResult)}
-    return GraphComparison(known, true, results)
-
-
-@dataclass(frozen=True, repr=False)
-class GraphComparison:
-    """Graphs over the same nodes and how they differ; made by ``compare_graphs``.
-
-    Attributes:
-        graphs: Method to graph.
-        truth: The true graph, or ``None``.
-        results: Method to result, where one was given; it brings evidence to ``explain``.
-    """
-
-    graphs: Mapping[str, CausalGraph]
-    truth: CausalGraph | None = None
-    results: Mapping[str, DiscoveryResult] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> tuple[ComparisonRow, ...]:
-        """The scores, one row a method in the order given; all ``None`` without a truth."""
-        return tuple(score_graph(name, graph, self.truth) for name, graph in self.graphs.items())
-
-    def pairwise(self) -> np.ndarray:
-        """Gives the SHD between every two methods.
-
-        Returns:
-            ``(methods, methods)`` int64, symmetric, in the order of ``graphs``.
-        """
-        graphs = list(self.graphs.values())
-        return np.array([[shd(a, b) for b in graphs] for a in graphs], dtype=np.int64)
-
-    def explain(self, i: str, j: str) -> str:
-        """Says what every method makes of one pair of nodes, and why where it is known.
-
-        Args:
-            i: A node.
-            j: Another node.
-
-        Returns:
-            A line for the truth and one for each method.
-
-        Raises:
-            GraphError: When there is no such node.
-
-        Example:
-            >>> truth = CausalGraph.from_edges([("a", "b")])
-            >>> back = CausalGraph.from_edges([("b", "a")])
-            >>> print(compare_graphs({"PC": back}, truth=truth).explain("a", "b"))
-            truth: a -> b
-            PC: a <- b (reversed)
-        """
-        lines = []
-        nodes = next(iter(self.graphs.values())).nodes
-        for name in (i, j):
-            if name not in nodes:
-                msg = f"node {name!r} is not in these graphs (nodes: {', '.join(nodes)})"
-                raise GraphError(msg + did_you_mean(name, nodes))
-        if self.truth is not None:
-            lines.append(f"truth: {_words(self.truth, i, j)}")
-        for name, graph in self.graphs.items():
-            state = "" if self.truth is None else f" ({edge_state(graph, self.truth, i, j).value})"
-            lines.append(f"{name}: {_words(graph, i, j)}{state}")
-            if name in self.results:
-                reason = str(self.results[name].evidence(i, j)).partition(": ")[2]
-                lines[-1] += f"; {reason}"
-        return "\n".join(lines)
-
-    def to_markdown(self) -> str:
-        """Writes the table in Markdown, the best of each column in bold.
-
-        Returns:
-            The table; without a truth it holds the distances between the methods.
-        """
-        return tables.to_markdown(*self._table())
-
-    def to_latex(self) -> str:
-        r"""Writes the table in LaTeX (needs ``\usepackage{booktabs}``), the best in bold.
-
-        Returns:
-            A ``table`` environment whose caption states the conventions.
-        """
-        return tables.to_latex(*self._table(), caption=self._caption(), label="tab:graphs")
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Gives the rows as a data frame.
-
-        Returns:
-            One line a method, indexed by its name; missing scores are ``NaN``.
-        """
-        import pandas as pd
-
-        frame = pd.DataFrame([vars(row) for row in self.rows]).set_index("method")
-        frame = frame.apply(pd.to_numeric)
-        return frame if self.truth is not None else self._distances(frame)
-
-    def plot(self) -> Figure:
-        """Draws the truth and every method in one layout, edges coloured by their state.
-
-        Returns:
-            A matplotlib figure, at most three graphs in a row.
-        """
-        panels: dict[str, list[DrawnEdge]] = {}
-        if self.truth is not None:
-            panels["truth"] = _drawn(self.truth, self.truth, dict.fromkeys(COLOURS, TRUTH_COLOUR))
-        for name, graph in self.graphs.items():
-            base = self.truth if self.truth is not None else graph
-            colours = COLOURS if self.truth is not None else dict.fromkeys(COLOURS, TRUTH_COLOUR)
-            panels[name] = _drawn(graph, base, colours)
-        used = {edge.style.label: edge.style for edges in panels.values() for edge in edges}
-        legend = [used[s.value] for s in COLOURS if s.value in used] if self.truth else []
-        nodes = next(iter(self.graphs.values())).nodes
-        return draw_panels(nodes, panels, legend=legend)
-
-    def __repr__(self) -> str:
-        return f"GraphComparison of {len(self.graphs)} graphs\n{self.to_markdown()}"
-
-    def _table(self) -> tuple[list[tables.Column], list[tuple[str, list[Any]]]]:
-        if self.truth is not None:
-            cells = [list(vars(row).values())[1:] for row in self.rows]
-            return list(SCORES), list(zip(self.graphs, cells, strict=True))
-        columns = [tables.Column(f"SHD to {name}") for name in self.graphs]
-        columns.append(tables.Column("edges"))
-        counts = [graph.num_edges for graph in self.graphs.values()]
-        cells = [[*line, n] for line, n in zip(self.pairwise().tolist(), counts, strict=True)]
-        return columns, list(zip(self.graphs, cells, strict=True))
-
-    def _distances(self, frame: pd.DataFrame) -> pd.DataFrame:
-        distances = self.pairwise()
-        frame = frame[["edges"]].copy()
-        for k, name in enumerate(self.graphs):
-            frame[f"SHD to {name}"] = distances[:, k]
-        return frame
-
-    def _caption(self) -> str:
-        if self.truth is None:
-            return "Structural Hamming distance between the graphs (a reversed edge counts 1)."
-        return (
-            "Learned graphs against the truth "
-            f"({self.truth.kind.value}, {len(self.truth.nodes)} nodes, "
-            f"{self.truth.num_edges} edges). Skeleton: adjacent pairs. Orientation: directed edges "
-            "against the directed edges of the truth. SHD: pairs whose marks differ; a reversed "
-            "edge and an undirected against a directed edge count 1 each. SHD (CPDAG): between "
-            "the Markov equivalence classes; a dash where an estimate has none."
-        )
-
-
-SCORES = (
-    tables.Column("skeleton precision", best=max),
-    tables.Column("skeleton recall", best=max),
-    tables.Column("skeleton F1", best=max),
-    tables.Column("orientation precision", best=max),
-    tables.Column("orientation recall", best=max),
-    tables.Column("orientation F1", best=max),
-    tables.Column("SHD", best=min),
-    tables.Column("SHD (CPDAG)", best=min),
-    tables.Column("edges"),
-)
-
-
-def _read(graph: GraphLike, nodes: Sequence[str] | None) -> CausalGraph:
-    if isinstance(graph, CausalGraph):
-        return graph
-    if isinstance(graph, DiscoveryResult):
-        return graph.graph
-    if isinstance(graph, np.ndarray):
-        return CausalGraph.from_numpy(graph, nodes)
-    import networkx as nx
-
-    if isinstance(graph, nx.Graph):
-        return CausalGraph.from_networkx(graph)
-    msg = (
-        "a graph to compare is a CausalGraph, a DiscoveryResult, a networkx graph or a numpy "
-        f"matrix, got {type(graph).__name__}"
+    given = [] if truth is None else as_list(truth)
+    nodes = _node_names([*given, *(run for value in graphs.values() for run in as_list(value))])
+    truths = tuple(read_graph(one, nodes) for one in given)
+    outcomes = {name: read_runs(name, value, nodes) for name, value in graphs.items()}
+    named = [(name, run.graph) for name, runs in outcomes.items() for run in runs if run.graph]
+    if truths:
+        named.insert(0, ("truth", truths[0]))
+    for one in truths[1:]:
+        check_same_nodes(one, truths[0], "one truth", "another")
+    if named:
+        check_runs(outcomes, named[0][1], named[0][0])
+    for name, runs in outcomes.items():
+        if len(truths) > 1 and len(runs) != len(truths):
+            msg = (
+                f"{name} has {len(runs)} runs and there are {len(truths)} truths; pass one truth "
+                "for all, or one a run (Failure('reason') where a run gave no graph)"
+            )
+            raise GraphError(msg)
+    known = named[0][1].nodes if named else ()
+    asked = None if scores is None else _check_scores(scores, truths, targets)
+    return GraphComparison(
+        outcomes,
+        truths,
+        None if targets is None else _read_targets(targets, known),
+        None if treatments is None else _read_treatments(treatments, known),
+        asked,
     )
-    raise GraphError(msg)
 
 
-def _words(graph: CausalGraph, i: str, j: str) -> str:
-    mark = graph.mark(i, j)
-    return f"no edge between {i} and {j}" if mark == "none" else f"{i} {mark} {j}"
+def _node_names(given: Iterable[RunLike]) -> tuple[str, ...] | None:
+    for one in given:
+        if is_named(one):
+            return read_graph(one, None).nodes
+    return None
 
 
-def _drawn(
-    graph: CausalGraph, truth: CausalGraph, colours: Mapping[EdgeState, str]
-) -> list[DrawnEdge]:
-    drawn = []
-    for i, j in sorted(graph.skeleton | truth.skeleton):
-        state = edge_state(graph, truth, i, j)
-        mark = (truth if state is EdgeState.MISSING else graph).mark(i, j)
-        a, b = (j, i) if mark == "<-" else (i, j)
-        arrows = {"-": 0, "<->": 2}.get(mark, 1)
-        dashed = state is EdgeState.MISSING
-        drawn.append(DrawnEdge(a, b, EdgeStyle(colours[state], arrows, dashed, state.value)))
-    return drawn
+def _check_scores(
+    scores: Iterable[GraphScore], truths: Sequence[CausalGraph], targets: Targets | None
+) -> tuple[GraphScore, ...]:
+    asked = tuple(dict.fromkeys(scores))
+    for score in asked:
+        if not isinstance(score, GraphScore):
+            names = [one.name for one in GraphScore]
+            hint = did_you_mean(str(score).upper(), names)
+            msg = f"scores= takes members of GraphScore, got {score!r}{hint}"
+            raise GraphError(msg)
+        if not truths and score not in WITHOUT_TRUTH:
+            msg = f"{score.name} needs a truth; without one, read pairwise(GraphScore.{score.name})"
+            raise GraphError(msg)
+        if score is GraphScore.SHD_I_CPDAG and targets is None:
+            msg = "SHD_I_CPDAG needs targets=, the nodes that each regime acted on; use SHD_CPDAG"
+            raise GraphError(msg)
+    return asked
+
+
+def _read_targets(targets: Targets, nodes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    if isinstance(targets, Tensor | np.ndarray):
+        acted = targets.detach().cpu().numpy() if isinstance(targets, Tensor) else targets
+        if acted.dtype != bool or acted.ndim != 2 or acted.shape[1] != len(nodes):
+            msg = (
+                f"targets must be booleans (rows, {len(nodes)}) or lists of names, got "
+                f"{acted.dtype} of shape {acted.shape}"
+            )
+            raise ShapeError(msg)
+        regimes = [
+            tuple(nodes[int(k)] for k in np.flatnonzero(row)) for row in np.unique(acted, axis=0)
+        ]
+    else:
+        regimes = []
+        for regime in targets:
+            if isinstance(regime, str):
+                msg = f"targets= holds one list of names a regime, write [[{regime!r}], ...]"
+                raise GraphError(msg)
+            regimes.append(tuple(regime))
+    for name in (name for regime in regimes for name in regime):
+        _check_name(name, nodes, "target")
+    return tuple(regime for regime in regimes if regime)
+
+
+def _read_treatments(treatments: Iterable[str], nodes: Sequence[str]) -> tuple[str, ...]:
+    names = (treatments,) if isinstance(treatments, str) else tuple(dict.fromkeys(treatments))
+    for name in names:
+        _check_name(name, nodes, "treatment")
+    return names
+
+
+def _check_name(name: str, nodes: Sequence[str], what: str) -> None:
+    if name not in nodes:
+        msg = f"{what} {name!r} is not in these graphs (nodes: {', '.join(nodes)})"
+        raise GraphError(msg + did_you_mean(name, nodes))

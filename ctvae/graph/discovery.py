@@ -14,7 +14,9 @@ from torch import Tensor
 
 from ctvae.errors import DataError, GraphError, RegimeError, ShapeError, did_you_mean
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.marks import Edge
+from ctvae.graph.skeleton import Skeleton
 from ctvae.randomness import Seed
 from ctvae.regimes import Regime, Samples
 from ctvae.slots import Slot, SlotKey, SlotSpace
@@ -24,6 +26,8 @@ __all__ = [
     "DiscoveryResult",
     "DiscoveryStatus",
     "EdgeEvidence",
+    "ThinTables",
+    "as_samples",
     "learn_graph",
     "observational_rows",
 ]
@@ -93,14 +97,58 @@ class EdgeEvidence:
         return f"{self.source} {between} {self.target}: " + ("; ".join(parts) or "no evidence kept")
 
 
+@dataclass(frozen=True)
+class ThinTables:
+    """A warning: edges were removed by tests whose tables have too few rows to see a dependence.
+
+    Attributes:
+        pairs: The pairs parted by such tests alone.
+        rows_per_cell: The fewest rows per cell among the tests reported for them.
+    """
+
+    pairs: tuple[Edge, ...]
+    rows_per_cell: float
+
+    @classmethod
+    def of(cls, skeleton: Skeleton, names: Sequence[str]) -> ThinTables | None:
+        """Reads the record of a search.
+
+        Args:
+            skeleton: What the search found.
+            names: The names of the columns.
+
+        Returns:
+            The warning, or ``None`` where no pair calls for it.
+        """
+        thin = skeleton.thin_pairs
+        if not thin:
+            return None
+        fewest = min(skeleton.records[pair].rows_per_cell for pair in thin)
+        return cls(tuple((names[x], names[y]) for x, y in thin), fewest)
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{a} and {b}" for a, b in self.pairs[:3])
+        more = f" and {len(self.pairs) - 3} more" if len(self.pairs) > 3 else ""
+        return (
+            f"{len(self.pairs)} pairs were parted by tables with as few as "
+            f"{self.rows_per_cell:.2g} rows per cell ({shown}{more}); a dependence may have gone "
+            "unseen: merge codes, use more rows, limit max_conditioning, or take "
+            "PC(test=ResidualTest())"
+        )
+
+
 class DiscoveryMethod(Protocol):
     """What ``learn_graph`` asks of a method: an object that holds only its own settings."""
 
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
         """Learns a graph over the slots of some rows.
 
         Args:
             samples: Rows of independent units.
+            knowledge: What the graph must and must not hold. A method that cannot obey it refuses
+                with a ``GraphError``.
             seed: The seed of a method that draws; ignored by the others.
 
         Returns:
@@ -124,6 +172,10 @@ class DiscoveryResult:
         target_probabilities: ``(regimes, slots)`` float64, ``[r, k]`` the probability that what was
             done in regime r changed slot k's own law, given the graph; ``None`` where targets were
             known.
+        thin_tables: A warning where tests had too few rows to see a dependence; ``None`` where
+            there is nothing to warn of.
+        changing_slots: The slots whose own law differs between regimes, where a method finds
+            those without telling the regimes apart; else ``None``.
         edge_evidence: Evidence by ordered pair of names; read it with ``evidence``.
     """
 
@@ -134,6 +186,8 @@ class DiscoveryResult:
     cpu_seconds: float
     edge_probabilities: Float[Tensor, "slots slots"] | None = None
     target_probabilities: Float[Tensor, "regimes slots"] | None = None
+    thin_tables: ThinTables | None = None
+    changing_slots: tuple[str, ...] | None = None
     edge_evidence: Mapping[Edge, EdgeEvidence] = field(default_factory=dict, repr=False)
 
     def evidence(self, i: SlotKey, j: SlotKey) -> EdgeEvidence:
@@ -176,6 +230,7 @@ def learn_graph(
     method: DiscoveryMethod,
     targets: Bool[Tensor, "rows slots"] | None = None,
     regimes: Int[Tensor, " rows"] | None = None,
+    knowledge: Knowledge | None = None,
     seed: Seed = 0,
 ) -> DiscoveryResult:
     """Learns a causal graph over slots from rows of codes.
@@ -193,6 +248,7 @@ def learn_graph(
             observational rows, or where that is not known.
         regimes: ``(rows,)`` integers, where targets are not known: 0 for observational rows, and
             one number for all rows to which the same was done.
+        knowledge: Required and forbidden edges and tiers, which the graph obeys.
         seed: The seed of methods that draw.
 
     Returns:
@@ -202,6 +258,7 @@ def learn_graph(
         RegimeError: On edit or counterfactual rows, which are no samples of an intervention.
         DataError: When there are no rows, or ``Samples`` come with slots, targets or regimes
             again.
+        GraphError: When the knowledge names no slot, or the method cannot obey it.
 
     Example:
         >>> import ctvae.graph as g
@@ -219,7 +276,7 @@ def learn_graph(
             f"ct.graph.OrderMCMC(); got {named}"
         )
         raise DataError(msg)
-    samples = _as_samples(codes, slots, targets, regimes)
+    samples = as_samples(codes, slots, targets, regimes)
     if samples.observed is not None and not bool(samples.observed.all()):
         msg = (
             "learn_graph needs complete rows, and some entries of these samples were not observed; "
@@ -238,7 +295,14 @@ def learn_graph(
     if not len(samples):
         msg = "there are no rows to learn from"
         raise DataError(msg)
-    return method.discover(samples, seed=seed)
+    if knowledge is not None:
+        knowledge.over(samples.slots.names)
+    result = method.discover(samples, knowledge=knowledge, seed=seed)
+    broken = None if knowledge is None else knowledge.violation(result.graph)
+    if broken is not None:
+        msg = f"{method!r} cannot obey this knowledge: {broken}; use OrderMCMC, which can"
+        raise GraphError(msg)
+    return result
 
 
 def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows slots"]:
@@ -269,12 +333,27 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
     return codes
 
 
-def _as_samples(
+def as_samples(
     codes: Tensor | Samples,
     slots: SlotSpace | Sequence[Slot] | None,
     targets: Tensor | None,
     regimes: Tensor | None,
 ) -> Samples:
+    """Reads rows as ``learn_graph`` takes them.
+
+    Args:
+        codes: Codes ``(rows, slots)``, or ``Samples``.
+        slots: The columns; ``None`` names them.
+        targets: Known targets.
+        regimes: Regimes whose targets are not known.
+
+    Returns:
+        The rows with their slots and regime.
+
+    Raises:
+        DataError: When there are no rows, or ``Samples`` come with slots, targets or regimes.
+        ShapeError: When the codes are no table.
+    """
     if isinstance(codes, Samples):
         if any(one is not None for one in (slots, targets, regimes)):
             msg = (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from ctvae.errors import GraphError
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.kinds import GraphKind
 from ctvae.graph.marks import Edge, sorted_pair
 
-__all__ = ["ComparisonRow", "EdgeState", "check_same_nodes", "edge_state", "score_graph", "shd"]
+__all__ = ["EdgeState", "check_same_nodes", "edge_state", "precision_recall", "shd"]
 
 
 class EdgeState(Enum):
@@ -22,35 +22,6 @@ class EdgeState(Enum):
     MISSING = "missing"
     EXTRA = "extra"
     ABSENT = "absent in both"
-
-
-@dataclass(frozen=True)
-class ComparisonRow:
-    """The scores of one method; ``None`` where a score is not defined.
-
-    Attributes:
-        method: The method's name.
-        skeleton_precision: Share of the estimate's adjacent pairs that are adjacent in the truth.
-        skeleton_recall: Share of the truth's adjacent pairs that were found.
-        skeleton_f1: Their harmonic mean; 1 where both graphs are empty.
-        orientation_precision: Share of the estimate's directed edges that the truth directs so.
-        orientation_recall: Share of the truth's directed edges that the estimate directs so.
-        orientation_f1: Their harmonic mean; 1 where neither graph directs an edge.
-        shd: Pairs on which the marks differ from the truth's as given.
-        shd_cpdag: The same between the CPDAGs of both; ``None`` where one has no CPDAG.
-        edges: Edges of the estimate.
-    """
-
-    method: str
-    skeleton_precision: float | None
-    skeleton_recall: float | None
-    skeleton_f1: float | None
-    orientation_precision: float | None
-    orientation_recall: float | None
-    orientation_f1: float | None
-    shd: int | None
-    shd_cpdag: int | None
-    edges: int
 
 
 def shd(a: CausalGraph, b: CausalGraph) -> int:
@@ -67,7 +38,8 @@ def shd(a: CausalGraph, b: CausalGraph) -> int:
         The distance, between 0 and the number of pairs.
 
     Raises:
-        GraphError: When the node sets differ.
+        GraphError: When the node sets differ, or one graph is a PAG, whose circles are no marks
+            that two graphs could agree on: see ``endpoint_confusion``.
 
     Example:
         >>> a = CausalGraph.from_edges([("x", "y"), ("y", "z")])
@@ -78,6 +50,12 @@ def shd(a: CausalGraph, b: CausalGraph) -> int:
     Druzdzel (2009) on comparing classes.
     """
     check_same_nodes(a, b, "the first", "the second")
+    if GraphKind.PAG in {a.kind, b.kind}:
+        msg = (
+            "SHD is not defined for a PAG, whose circles stand for more than one mark; use "
+            "endpoint_confusion(guess, truth)"
+        )
+        raise GraphError(msg)
     marks_a, marks_b = _pair_marks(a), _pair_marks(b)
     return sum(marks_a.get(p) != marks_b.get(p) for p in marks_a.keys() | marks_b.keys())
 
@@ -117,40 +95,26 @@ def _pair_marks(graph: CausalGraph) -> dict[Edge, frozenset[tuple[str, ...]]]:
     return {pair: frozenset(found) for pair, found in marks.items()}
 
 
-def score_graph(name: str, graph: CausalGraph, truth: CausalGraph | None) -> ComparisonRow:
-    """Scores one graph against the truth.
-
-    Args:
-        name: The method's name.
-        graph: Its graph.
-        truth: The true graph over the same nodes; ``None`` leaves all but the edges undefined.
-
-    Returns:
-        The row.
-    """
-    if truth is None:
-        undefined = (None,) * 3
-        return ComparisonRow(name, *undefined, *undefined, None, None, graph.num_edges)
-    skeleton = _precision_recall(graph.skeleton, truth.skeleton)
-    orientation = _precision_recall(graph.directed, truth.directed)
-    classes = (_cpdag(graph), _cpdag(truth))
-    between = None if classes[0] is None or classes[1] is None else shd(classes[0], classes[1])
-    return ComparisonRow(name, *skeleton, *orientation, shd(graph, truth), between, graph.num_edges)
-
-
-def _precision_recall(
+def precision_recall(
     found: frozenset[Edge], true: frozenset[Edge]
 ) -> tuple[float | None, float | None, float]:
+    """Compares what was found with what is true.
+
+    Args:
+        found: Edges of the estimate.
+        true: Edges of the truth.
+
+    Returns:
+        Precision (``None`` where nothing was found), recall (``None`` where nothing is true) and
+        their harmonic mean (1 where both are empty).
+
+    Example:
+        >>> precision_recall(frozenset({("a", "b")}), frozenset({("a", "b"), ("b", "c")}))
+        (1.0, 0.5, 0.6666666666666666)
+    """
     hits = len(found & true)
     f1 = 2 * hits / (len(found) + len(true)) if found or true else 1.0
     return (hits / len(found) if found else None, hits / len(true) if true else None, f1)
-
-
-def _cpdag(graph: CausalGraph) -> CausalGraph | None:
-    try:
-        return graph.cpdag()
-    except GraphError:
-        return None
 
 
 def edge_state(graph: CausalGraph, truth: CausalGraph, i: str, j: str) -> EdgeState:

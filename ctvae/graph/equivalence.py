@@ -48,7 +48,7 @@ def v_structures(adjacency: Adjacency) -> Bool[np.ndarray, "nodes nodes"]:
     directed, undirected = _split(adjacency)
     apart = ~(directed | directed.T | undirected)
     np.fill_diagonal(apart, val=False)
-    return directed & (apart.astype(np.int64) @ directed > 0)
+    return directed & (apart.astype(np.float32) @ directed.astype(np.float32) > 0)
 
 
 def close_under_meek(adjacency: Adjacency) -> Adjacency:
@@ -76,7 +76,7 @@ def close_under_meek(adjacency: Adjacency) -> Adjacency:
     """
     directed, undirected = _split(adjacency)
     adjacent = directed | undirected | directed.T
-    apart = (~adjacent).astype(np.int64)
+    apart = (~adjacent).astype(np.float32)  # integers have no fast matrix product
     np.fill_diagonal(apart, 0)
     while undirected.any():
         compelled = undirected & _meek_round(directed, undirected, adjacent, apart)
@@ -91,7 +91,7 @@ def close_under_meek(adjacency: Adjacency) -> Adjacency:
 def _meek_round(
     directed: np.ndarray, undirected: np.ndarray, adjacent: np.ndarray, apart: np.ndarray
 ) -> np.ndarray:
-    d, u = directed.astype(np.int64), undirected.astype(np.int64)
+    d, u = directed.astype(np.float32), undirected.astype(np.float32)
     rule_1 = d.T @ apart > 0  # k -> i - j, k and j apart
     rule_2 = d @ d > 0  # i -> k -> j
     compelled = rule_1 | rule_2

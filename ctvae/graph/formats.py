@@ -1,4 +1,4 @@
-"""Edge lists to and from matrices, networkx, DOT, JSON and causal-learn's endpoint codes."""
+"""Edge lists to and from matrices, networkx, JSON and causal-learn's endpoint codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int, Int8
 
 from ctvae.errors import FormatError, GraphError
-from ctvae.graph.marks import Edge, Marks
+from ctvae.graph.marks import MIRRORED, SYMBOLS, Edge, Marks
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -21,7 +21,6 @@ __all__ = [
     "from_matrix",
     "from_networkx",
     "to_causallearn",
-    "to_dot",
     "to_endpoints",
     "to_json",
     "to_matrix",
@@ -43,12 +42,13 @@ def to_matrix(marks: Marks) -> Int8[np.ndarray, "nodes nodes"]:
         ``(nodes, nodes)`` int8 in node order.
 
     Raises:
-        GraphError: When there are bidirected edges, for which the matrix has no mark.
+        GraphError: When there are bidirected edges or circles, for which the matrix has no mark.
     """
-    if marks.bidirected:
+    if marks.bidirected or marks.with_circles:
+        held = "circles" if marks.with_circles else "bidirected edges"
         msg = (
-            "an adjacency matrix has no mark for bidirected edges; use to_networkx, to_json "
-            "or to_causallearn"
+            f"an adjacency matrix has no mark for {held}; use to_networkx, to_json or "
+            "to_causallearn"
         )
         raise GraphError(msg)
     position = {name: k for k, name in enumerate(marks.nodes)}
@@ -98,7 +98,7 @@ def to_endpoints(marks: Marks) -> Int[np.ndarray, "nodes nodes"]:
         marks: The graph.
 
     Returns:
-        ``(nodes, nodes)`` integers: -1 tail, 1 arrow head, 0 no edge, 4 and 5 for a bow.
+        ``(nodes, nodes)`` integers: -1 tail, 1 arrow head, 2 circle, 0 no edge, 4 and 5 for a bow.
     """
     position = {name: k for k, name in enumerate(marks.nodes)}
     codes = np.zeros((len(position), len(position)), dtype=int)
@@ -111,6 +111,9 @@ def to_endpoints(marks: Marks) -> Int[np.ndarray, "nodes nodes"]:
     put(marks.undirected, TAIL, TAIL)
     put(marks.bidirected, ARROW, ARROW)
     put(marks.directed, TAIL, ARROW)
+    put(marks.circle_arrow, CIRCLE, ARROW)
+    put(marks.circle_circle, CIRCLE, CIRCLE)
+    put(marks.tail_circle, TAIL, CIRCLE)
     bows = [(a, b) for a, b in marks.directed if {(a, b), (b, a)} & marks.bidirected]
     put(bows, TAIL_AND_ARROW, ARROW_AND_ARROW)
     return codes
@@ -127,7 +130,7 @@ def from_endpoints(codes: np.ndarray, nodes: Sequence[str] | None) -> Marks:
         The graph.
 
     Raises:
-        GraphError: On circle marks (a PAG) and on pairs of codes that are no edge.
+        GraphError: On pairs of codes that are no edge.
     """
     default = [f"X{k + 1}" for k in range(len(codes))] if nodes is None else nodes
     array, names = _check_square(codes, default)
@@ -136,21 +139,27 @@ def from_endpoints(codes: np.ndarray, nodes: Sequence[str] | None) -> Marks:
     directed = ((there == TAIL) & (back == ARROW)) | bow
     undirected = (there == TAIL) & (back == TAIL)
     bidirected = ((there == ARROW) & (back == ARROW)) | bow | bow.T
-    legal = directed | directed.T | undirected | bidirected | ((there == 0) & (back == 0))
+    circle_arrow = (there == CIRCLE) & (back == ARROW)
+    circle_circle = (there == CIRCLE) & (back == CIRCLE)
+    tail_circle = (there == TAIL) & (back == CIRCLE)
+    symmetric = undirected | bidirected | circle_circle
+    ordered = directed | circle_arrow | tail_circle
+    legal = symmetric | ordered | ordered.T | ((there == 0) & (back == 0))
     if not legal.all():
         i, j = (int(k) for k in np.argwhere(~legal)[0])
-        reason = (
-            "circle marks belong to a PAG, which this graph cannot hold"
-            if CIRCLE in (array[i, j], array[j, i])
-            else "these are no edge; -1 is a tail and 1 an arrow head"
+        msg = (
+            f"endpoints {array[i, j]} and {array[j, i]} of {names[i]}, {names[j]}: these are no "
+            "edge; -1 is a tail, 1 an arrow head, 2 a circle"
         )
-        msg = f"endpoints {array[i, j]} and {array[j, i]} of {names[i]}, {names[j]}: {reason}"
         raise GraphError(msg)
     return Marks(
         names,
         directed=_edges(directed, names),
         undirected=_edges(np.triu(undirected), names),
         bidirected=_edges(np.triu(bidirected), names),
+        circle_arrow=_edges(circle_arrow, names),
+        circle_circle=_edges(np.triu(circle_circle), names),
+        tail_circle=_edges(tail_circle, names),
     )
 
 
@@ -173,23 +182,22 @@ def to_causallearn(marks: Marks) -> Any:  # noqa: ANN401  # an untyped package, 
 
 
 def to_networkx(marks: Marks) -> nx.DiGraph | nx.MultiDiGraph:
-    """Makes a networkx graph whose edges carry ``mark="directed" | "undirected" | "bidirected"``.
+    """Makes a networkx graph whose edges carry their ``mark``, named as the edge lists are.
 
     Args:
         marks: The graph.
 
     Returns:
-        A ``DiGraph`` in which an undirected edge stands both ways; with bidirected edges a
+        A ``DiGraph`` in which symmetric edges stand both ways; with bidirected edges a
         ``MultiDiGraph`` in which each of those stands both ways under its own key.
     """
     import networkx as nx
 
     graph = nx.MultiDiGraph() if marks.bidirected else nx.DiGraph()
     graph.add_nodes_from(marks.nodes)
-    graph.add_edges_from(marks.in_order(marks.directed), mark="directed")
-    for mark, edges in (("undirected", marks.undirected), ("bidirected", marks.bidirected)):
-        for a, b in marks.in_order(edges):
-            graph.add_edges_from([(a, b), (b, a)], mark=mark)
+    for mark, symbol in SYMBOLS.items():
+        for a, b in marks.in_order(getattr(marks, mark)):
+            graph.add_edges_from([(a, b)] if symbol in MIRRORED else [(a, b), (b, a)], mark=mark)
     return graph
 
 
@@ -207,7 +215,7 @@ def from_networkx(graph: nx.Graph) -> Marks:
     Raises:
         GraphError: On an unknown ``mark``.
     """
-    found: dict[str, set[Edge]] = {"directed": set(), "undirected": set(), "bidirected": set()}
+    found: dict[str, set[Edge]] = {mark: set() for mark in SYMBOLS}
     pairs = {(str(a), str(b)) for a, b in graph.edges()}
     for a, b, data in graph.edges(data=True):
         edge = (str(a), str(b))
@@ -224,27 +232,8 @@ def from_networkx(graph: nx.Graph) -> Marks:
     )
 
 
-def to_dot(marks: Marks) -> str:
-    """Writes Graphviz' DOT language.
-
-    Args:
-        marks: The graph.
-
-    Returns:
-        One ``digraph``; undirected edges have ``dir=none``, bidirected ``dir=both``.
-    """
-    lines = [f"  {_quote(name)};" for name in marks.nodes]
-    for edges, style in (
-        (marks.directed, ""),
-        (marks.undirected, " [dir=none]"),
-        (marks.bidirected, " [dir=both, style=dashed]"),
-    ):
-        lines += [f"  {_quote(a)} -> {_quote(b)}{style};" for a, b in marks.in_order(edges)]
-    return "\n".join(["digraph {", *lines, "}"]) + "\n"
-
-
 def to_json(marks: Marks) -> str:
-    """Writes JSON: nodes and lists of pairs, in node order.
+    """Writes JSON: nodes and lists of pairs, in node order; version 2 where there are circles.
 
     Args:
         marks: The graph.
@@ -252,8 +241,9 @@ def to_json(marks: Marks) -> str:
     Returns:
         One line of JSON.
     """
-    document = {"format": JSON_FORMAT, "version": 1, "nodes": list(marks.nodes)}
-    for field in ("directed", "undirected", "bidirected"):
+    version = 2 if marks.with_circles else 1
+    document = {"format": JSON_FORMAT, "version": version, "nodes": list(marks.nodes)}
+    for field in list(SYMBOLS)[: 6 if marks.with_circles else 3]:
         document[field] = [list(edge) for edge in marks.in_order(getattr(marks, field))]
     return json.dumps(document, ensure_ascii=False)
 
@@ -278,8 +268,9 @@ def from_json(text: str) -> Marks:
     if not isinstance(document, dict) or document.get("format") != JSON_FORMAT:
         msg = f'expected a JSON object with "format": "{JSON_FORMAT}"; write one with to_json()'
         raise FormatError(msg)
-    if document.get("version") != 1:
-        msg = f"graph format version {document.get('version')!r} is unknown; this library reads 1"
+    if document.get("version") not in {1, 2}:
+        version = document.get("version")
+        msg = f"graph format version {version!r} is unknown; this library reads 1 and 2"
         raise FormatError(msg)
     lists = {key: document.get(key, []) for key in Marks._fields}
     if not all(isinstance(value, list) for value in lists.values()):
@@ -308,7 +299,3 @@ def _check_square(
 
 def _edges(there: np.ndarray, names: Sequence[str]) -> frozenset[Edge]:
     return frozenset((names[i], names[j]) for i, j in np.argwhere(there))
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

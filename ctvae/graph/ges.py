@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
-import numpy as np
-import torch
-from jaxtyping import Int
-from torch import Tensor
-
-from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.class_search import greedy_equivalence_search
-from ctvae.graph.discovery import (
-    DiscoveryResult,
-    DiscoveryStatus,
-    EdgeEvidence,
-    observational_rows,
-)
-from ctvae.graph.interventional import score_gains
-from ctvae.graph.scores import BDeuScores, check_score_settings
+from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus
+from ctvae.graph.knowledge import Knowledge
+from ctvae.graph.penalised_scores import PenalisedScores
+from ctvae.graph.scores import check_score_settings
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
@@ -48,6 +35,7 @@ class GES:
         DataError: When a setting is out of range.
 
     Example:
+        >>> import torch
         >>> from ctvae.graph import learn_graph
         >>> a, b = torch.arange(400) % 2, torch.arange(400) // 2 % 2
         >>> codes = torch.stack([a, b, a | b], 1)
@@ -67,64 +55,36 @@ class GES:
         penalty = 0.0 if self.edge_penalty is None else self.edge_penalty
         check_score_settings(self.equivalent_sample_size, penalty)
 
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
         """Learns the graph from the observational rows; nothing is drawn.
 
         Args:
             samples: Rows, of which those with a target are left out, on any device.
+            knowledge: Edges that the graph must or must not have, and tiers.
             seed: Unused.
 
         Returns:
-            The CPDAG and for every ordered pair the score gain of the edge in one DAG of the
-            class, without the edge penalty.
+            The CPDAG (with knowledge that directs more, an MPDAG) and for every ordered pair the
+            score gain of the edge in one DAG of the class, without the edge penalty.
         """
         del seed
         start = time.process_time()
-        codes = observational_rows(samples, method="GES")
-        names = samples.slots.names
-        by_name = sorted(range(len(names)), key=lambda k: names[k])
-        scores = BDeuScores(
-            *_seen_codes(codes[:, by_name]), equivalent_sample_size=self.equivalent_sample_size
+        scores = PenalisedScores(
+            samples,
+            method="GES",
+            knowledge=knowledge,
+            equivalent_sample_size=self.equivalent_sample_size,
+            edge_penalty=self.edge_penalty,
         )
-        penalty = self.edge_penalty
-        if penalty is None:
-            penalty = math.log(max(1, len(names) - 2))
-
-        def worth(child: int, sets: Sequence[int]) -> list[float]:
-            parents = [tuple(k for k in range(s.bit_length()) if s >> k & 1) for s in sets]
-            values = scores.batch(child, parents).tolist()
-            return [v - penalty * len(p) for v, p in zip(values, parents, strict=True)]
-
-        matrix = greedy_equivalence_search(len(names), worth)
-        back = np.argsort(by_name)
-        graph = CausalGraph.from_numpy(matrix[np.ix_(back, back)], names)
+        matrix = greedy_equivalence_search(len(scores.names), scores, scores.constraints)
+        graph = scores.graph(matrix)
         return DiscoveryResult(
             graph=graph,
             status=DiscoveryStatus.DONE,
             method=self,
-            rows_used=len(codes),
+            rows_used=scores.num_rows,
             cpu_seconds=time.process_time() - start,
-            edge_evidence=_evidence(graph, [names[k] for k in by_name], scores),
+            edge_evidence=scores.evidence(graph),
         )
-
-
-def _seen_codes(
-    codes: Int[Tensor, "rows slots"],
-) -> tuple[Int[Tensor, "rows slots"], list[int]]:
-    """Numbers anew the codes of each slot that occur."""
-    columns = [column.unique(return_inverse=True) for column in codes.T]
-    return torch.stack([place for _, place in columns], 1), [len(seen) for seen, _ in columns]
-
-
-def _evidence(
-    graph: CausalGraph, names: Sequence[str], scores: BDeuScores
-) -> dict[tuple[str, str], EdgeEvidence]:
-    dag = graph.reorder(names).consistent_extension()
-    position = {name: k for k, name in enumerate(names)}
-    gains = score_gains([tuple(position[p] for p in dag.parents(name)) for name in names], scores)
-    return {
-        (names[i], names[j]): EdgeEvidence(
-            names[i], names[j], graph.mark(names[i], names[j]), score_gain=gains[i, j]
-        )
-        for i, j in permutations(range(len(names)), 2)
-    }

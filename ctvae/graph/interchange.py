@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jaxtyping import Int8
 
-from ctvae.graph import formats
+from ctvae.graph import formats, text_formats
 from ctvae.graph.marks import Edge, Marks
 from ctvae.plotting import BIDIRECTED, DIRECTED, UNDIRECTED, DrawnEdge, draw_graph, to_svg
 
@@ -30,6 +30,9 @@ class Interchange(ABC):
         directed: frozenset[Edge] = frozenset(),
         undirected: frozenset[Edge] = frozenset(),
         bidirected: frozenset[Edge] = frozenset(),
+        circle_arrow: frozenset[Edge] = frozenset(),
+        circle_circle: frozenset[Edge] = frozenset(),
+        tail_circle: frozenset[Edge] = frozenset(),
     ) -> None: ...
 
     @property
@@ -61,8 +64,8 @@ class Interchange(ABC):
         """Gives the adjacency matrix: ``A[i, j] = 1`` is ``i -> j``, ones both ways ``i - j``.
 
         Returns:
-            ``(nodes, nodes)`` int8, rows and columns in node order. Bidirected edges, for which
-            the matrix has no mark, are a ``GraphError``.
+            ``(nodes, nodes)`` int8, rows and columns in node order. Bidirected edges and circles,
+            for which the matrix has no mark, are a ``GraphError``.
         """
         return formats.to_matrix(self.marks)
 
@@ -84,8 +87,8 @@ class Interchange(ABC):
         """Makes a networkx graph whose edges carry a ``mark`` attribute.
 
         Returns:
-            A ``DiGraph`` in which an undirected edge stands both ways; a ``MultiDiGraph`` when
-            there are bidirected edges, each of which stands both ways.
+            A ``DiGraph`` in which an undirected edge and ``a o-o b`` stand both ways; a
+            ``MultiDiGraph`` when there are bidirected edges, each of which stands both ways.
         """
         return formats.to_networkx(self.marks)
 
@@ -99,7 +102,7 @@ class Interchange(ABC):
             nodes: The names; ``None`` keeps the graph's own (``X1, X2, ...`` for a matrix).
 
         Returns:
-            The graph. Circle marks, which belong to a PAG, are a ``GraphError``.
+            The graph; circle marks make it a PAG.
         """
         graph = getattr(graph, "G", graph)
         if nodes is None and hasattr(graph, "get_node_names"):
@@ -134,13 +137,87 @@ class Interchange(ABC):
         """
         return formats.to_json(self.marks)
 
+    @classmethod
+    def from_dot(cls, text: str) -> Self:
+        """Reads Graphviz' DOT language: nodes, edges and the marks at their ends.
+
+        Args:
+            text: A ``graph`` or ``digraph``; what it cannot mean here is a ``FormatError``.
+
+        Returns:
+            The graph. ``a -> b`` with ``dir=none`` is undirected, with ``dir=both`` bidirected;
+            ``arrowtail=odot`` and ``arrowhead=odot`` are circles.
+        """
+        return cls(*text_formats.from_dot(text))
+
     def to_dot(self) -> str:
         """Writes Graphviz' DOT language.
 
         Returns:
-            One ``digraph``; undirected edges have ``dir=none``, bidirected ``dir=both``.
+            One ``digraph``; undirected edges have ``dir=none``, bidirected ``dir=both``, circles
+            are ``odot`` arrows.
         """
-        return formats.to_dot(self.marks)
+        return text_formats.to_dot(self.marks)
+
+    @classmethod
+    def from_dagitty(cls, text: str) -> Self:
+        """Reads the text of dagitty: ``dag { a -> b ; a <-> c }``, also ``pdag`` and ``pag``.
+
+        Args:
+            text: The text; what is no such graph is a ``FormatError``.
+
+        Returns:
+            The graph; ``--`` is undirected and ``@`` a circle.
+        """
+        return cls(*text_formats.from_dagitty(text))
+
+    def to_dagitty(self) -> str:
+        """Writes the text of dagitty.
+
+        Returns:
+            One line for each node and edge.
+        """
+        return text_formats.to_dagitty(self.marks)
+
+    @classmethod
+    def from_gml(cls, text: str) -> Self:
+        """Reads GML, as networkx writes it.
+
+        Args:
+            text: The text; anything else is a ``FormatError``.
+
+        Returns:
+            The graph; an edge's ``mark`` says what it is, as in ``from_networkx``.
+        """
+        return cls(*text_formats.from_gml(text))
+
+    def to_gml(self) -> str:
+        """Writes GML, in which every edge carries its ``mark``.
+
+        Returns:
+            The text.
+        """
+        return text_formats.to_gml(self.marks)
+
+    @classmethod
+    def from_bif(cls, text: str) -> Self:
+        """Reads the nodes and parents of a network in BIF text; ``SCM.from_bif`` reads all of it.
+
+        Args:
+            text: The text; one without variables is a ``FormatError``.
+
+        Returns:
+            The DAG.
+        """
+        return cls(*text_formats.from_bif(text))
+
+    def to_bif(self) -> str:
+        """Writes the nodes and parents of a DAG as BIF text, without codes and probabilities.
+
+        Returns:
+            The text. A graph that is no DAG is a ``GraphError``.
+        """
+        return text_formats.to_bif(self.marks)
 
     def plot(self) -> Figure:
         """Draws the graph in layers, causes above effects.
@@ -152,6 +229,9 @@ class Interchange(ABC):
         edges = [DrawnEdge(a, b, DIRECTED) for a, b in marks.in_order(marks.directed)]
         edges += [DrawnEdge(a, b, UNDIRECTED) for a, b in marks.in_order(marks.undirected)]
         edges += [DrawnEdge(a, b, BIDIRECTED) for a, b in marks.in_order(marks.bidirected)]
+        edges += [DrawnEdge(a, b, DIRECTED) for a, b in marks.in_order(marks.circle_arrow)]
+        edges += [DrawnEdge(a, b, UNDIRECTED) for a, b in marks.in_order(marks.circle_circle)]
+        edges += [DrawnEdge(a, b, UNDIRECTED) for a, b in marks.in_order(marks.tail_circle)]
         return draw_graph(marks.nodes, edges)
 
     def _repr_html_(self) -> str:

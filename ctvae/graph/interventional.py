@@ -12,16 +12,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ctvae.errors import DataError, StateSpaceError
+from ctvae.errors import DataError, GraphError, StateSpaceError
 from ctvae.graph import equivalence, order_search
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
+from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import UnknownTargetScores, scores_of
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
-__all__ = ["InterventionalBDeu", "equivalence_status", "score_gains"]
+__all__ = ["InterventionalBDeu", "check_parent_limit", "equivalence_status", "score_gains"]
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,15 @@ class InterventionalBDeu:
             msg = f"max_parents must be at least 0, or None for no limit, got {self.max_parents}"
             raise DataError(msg)
 
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
         """Learns the graph; all rows are used, and nothing is drawn.
 
         Args:
             samples: Observational or interventional rows, on any device.
+            knowledge: Edges that the graph must or must not have, and tiers; the posterior is
+                over the DAGs that obey.
             seed: Unused.
 
         Returns:
@@ -112,7 +117,9 @@ class InterventionalBDeu:
         scores = scores_of(
             samples, range(slots), equivalent_sample_size=self.equivalent_sample_size
         )
-        table = self._score_table(scores, slots, samples.codes.device)
+        rules = (knowledge or Knowledge()).over(samples.slots.names)
+        check_parent_limit(rules, slots if self.max_parents is None else self.max_parents)
+        table = self._score_table(scores, rules, samples.codes.device)
         parents = order_search.best_dag(table)
         probabilities = order_search.edge_probabilities(table)
         matrix = np.zeros((slots, slots), dtype=np.int8)
@@ -132,15 +139,19 @@ class InterventionalBDeu:
         )
 
     def _score_table(
-        self, scores: BDeuScores, slots: int, device: torch.device
+        self, scores: BDeuScores, rules: Constraints, device: torch.device
     ) -> Float[Tensor, "slots subsets"]:
+        slots = len(rules.required)
         limit = slots - 1 if self.max_parents is None else min(self.max_parents, slots - 1)
         table = torch.full((slots, 2**slots), -torch.inf, dtype=torch.float64, device=device)
         prior = order_search.parent_set_prior(slots, limit, edge_penalty=self.edge_penalty)
         for child in range(slots):
-            others = [k for k in range(slots) if k != child]
-            for size in range(limit + 1):
-                sets = list(combinations(others, size))
+            needed = tuple(int(k) for k in np.flatnonzero(rules.required[:, child]))
+            others = [
+                k for k in np.flatnonzero(~rules.forbidden[:, child]).tolist() if k not in needed
+            ]
+            for size in range(len(needed), limit + 1):
+                sets = [(*needed, *more) for more in combinations(others, size - len(needed))]
                 columns = [sum(1 << p for p in set_) for set_ in sets]
                 table[child, columns] = scores.batch(child, sets) + prior[size]
         return table
@@ -164,6 +175,22 @@ class InterventionalBDeu:
             )
             for (i, j), gain in gains.items()
         }
+
+
+def check_parent_limit(rules: Constraints, max_parents: int) -> None:
+    """Refuses knowledge that asks for more parents of a slot than a method considers.
+
+    Args:
+        rules: The knowledge.
+        max_parents: The largest parent set considered.
+
+    Raises:
+        GraphError: When some slot has more required parents.
+    """
+    most = int(rules.required.sum(0).max(initial=0))
+    if most > max_parents:
+        msg = f"the knowledge requires {most} parents of one slot; raise max_parents={max_parents}"
+        raise GraphError(msg)
 
 
 def score_gains(

@@ -22,3 +22,6 @@ class GraphKind(Enum):
     directed."""
     ADMG = "ADMG"
     """Directed edges without a cycle, and ``a <-> b`` where a hidden common cause acts."""
+    PAG = "PAG"
+    """What all ancestral graphs share that hidden causes and selection leave possible: a circle
+    is an end that may be a tail or an arrow head."""

@@ -9,7 +9,15 @@ from typing import NamedTuple, TypeAlias
 
 from ctvae.errors import GraphError, did_you_mean
 
-__all__ = ["Edge", "Marks", "check_marks", "sort_topologically", "sorted_pair"]
+__all__ = [
+    "MIRRORED",
+    "SYMBOLS",
+    "Edge",
+    "Marks",
+    "check_marks",
+    "sort_topologically",
+    "sorted_pair",
+]
 
 Edge: TypeAlias = tuple[str, str]
 
@@ -22,12 +30,23 @@ class Marks(NamedTuple):
         directed: Edges ``(a, b)`` for ``a -> b``.
         undirected: Edges ``(a, b)`` for ``a - b``.
         bidirected: Edges ``(a, b)`` for ``a <-> b``.
+        circle_arrow: Edges ``(a, b)`` for ``a o-> b``.
+        circle_circle: Edges ``(a, b)`` for ``a o-o b``.
+        tail_circle: Edges ``(a, b)`` for ``a -o b``.
     """
 
     nodes: tuple[str, ...]
     directed: frozenset[Edge] = frozenset()
     undirected: frozenset[Edge] = frozenset()
     bidirected: frozenset[Edge] = frozenset()
+    circle_arrow: frozenset[Edge] = frozenset()
+    circle_circle: frozenset[Edge] = frozenset()
+    tail_circle: frozenset[Edge] = frozenset()
+
+    @property
+    def with_circles(self) -> frozenset[Edge]:
+        """The edges with a circle at an end or both."""
+        return self.circle_arrow | self.circle_circle | self.tail_circle
 
     def in_order(self, edges: Iterable[Edge]) -> list[Edge]:
         """Sorts edges by node order.
@@ -40,6 +59,19 @@ class Marks(NamedTuple):
         """
         position = {name: k for k, name in enumerate(self.nodes)}
         return sorted(edges, key=lambda edge: (position[edge[0]], position[edge[1]]))
+
+
+SYMBOLS = {
+    "directed": "->",
+    "undirected": "-",
+    "bidirected": "<->",
+    "circle_arrow": "o->",
+    "circle_circle": "o-o",
+    "tail_circle": "-o",
+}
+"""How an edge of each list is written between its ends."""
+MIRRORED = {"->": "<-", "o->": "<-o", "-o": "o-"}
+"""How it is written the other way round, where that differs."""
 
 
 def sorted_pair(a: str, b: str) -> Edge:
@@ -55,39 +87,31 @@ def sorted_pair(a: str, b: str) -> Edge:
     return (a, b) if a <= b else (b, a)
 
 
-def check_marks(
-    nodes: Iterable[str],
-    directed: Iterable[Edge],
-    undirected: Iterable[Edge],
-    bidirected: Iterable[Edge],
-) -> Marks:
+def check_marks(given: Marks) -> Marks:
     """Checks and normalises edge lists.
 
     Args:
-        nodes: The names.
-        directed: Pairs ``(cause, effect)``.
-        undirected: Pairs in either order.
-        bidirected: Pairs in either order.
+        given: The names, and edges as pairs of names; any iterables.
 
     Returns:
-        The lists as sets, the ends of undirected and bidirected edges sorted by name.
+        The lists as sets, the ends of symmetric edges sorted by name.
 
     Raises:
         GraphError: On an unknown or repeated node, a self loop, a pair with two marks or a
             directed cycle.
     """
-    if isinstance(nodes, str):
-        msg = f"nodes must be a sequence of names, got the text {nodes!r}"
+    if isinstance(given.nodes, str):
+        msg = f"nodes must be a sequence of names, got the text {given.nodes!r}"
         raise GraphError(msg)
-    names = tuple(nodes)
+    names = tuple(given.nodes)
     _check_nodes(names)
     known = frozenset(names)
-    marks = Marks(
-        names,
-        frozenset(_check_edge(e, known, "->", names) for e in directed),
-        frozenset(sorted_pair(*_check_edge(e, known, "-", names)) for e in undirected),
-        frozenset(sorted_pair(*_check_edge(e, known, "<->", names)) for e in bidirected),
-    )
+    checked = {}
+    for kind, symbol in SYMBOLS.items():
+        edges = [_check_edge(e, known, symbol, names) for e in getattr(given, kind)]
+        symmetric = symbol not in MIRRORED
+        checked[kind] = frozenset(sorted_pair(*e) if symmetric else e for e in edges)
+    marks = Marks(names, **checked)
     _check_pairs(marks)
     order = sort_topologically(names, marks.directed)
     if len(order) < len(names):
@@ -189,13 +213,16 @@ def _check_pairs(marks: Marks) -> None:
                 "where the direction is open, bidirected where a hidden cause acts"
             )
             raise GraphError(msg)
-    twice = {sorted_pair(*e) for e in marks.directed} & marks.undirected
-    twice |= marks.bidirected & marks.undirected
-    if twice:
-        a, b = min(twice)
-        msg = f"the pair {a}, {b} carries an undirected edge and another mark; keep one"
-        raise GraphError(msg)
-    if marks.bidirected and marks.undirected:
+    seen: dict[Edge, str] = {}
+    for kind, symbol in SYMBOLS.items():
+        for a, b in sorted(getattr(marks, kind)):
+            pair = sorted_pair(a, b)
+            bow = {seen.get(pair), kind} == {"directed", "bidirected"}
+            if pair in seen and not bow:
+                msg = f"the pair {pair[0]}, {pair[1]} carries {symbol} and another mark; keep one"
+                raise GraphError(msg)
+            seen[pair] = kind
+    if marks.bidirected and marks.undirected and not marks.with_circles:
         msg = (
             f"undirected ({' - '.join(min(marks.undirected))}) and bidirected "
             f"({' <-> '.join(min(marks.bidirected))}) edges do not mix: an ADMG has no "

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from ctvae.errors import DataError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
-from ctvae.graph.interventional import equivalence_status, find_targets
+from ctvae.graph.interventional import check_parent_limit, equivalence_status, find_targets
+from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.order_moves import CLEAR_GAIN, OrderWorth, climb, move, resample
 from ctvae.graph.parent_tables import ParentTables, other_candidates, rank_candidates
 from ctvae.graph.scores import BDeuScores, check_score_settings
@@ -97,12 +98,16 @@ class OrderMCMC:
             msg = f"max_candidates must be 1 to 16 (tables of 2^n), got {self.max_candidates}"
             raise DataError(msg)
 
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
         """Learns the graph; all rows are used.
 
         Args:
             samples: Observational or interventional rows, on any device, on which the scores are
                 computed.
+            knowledge: Edges that the graph must or must not have, and tiers; the posterior is
+                over the DAGs that obey.
             seed: For the starts and the chains.
 
         Returns:
@@ -114,7 +119,9 @@ class OrderMCMC:
         by_name = sorted(range(len(names)), key=lambda k: names[k])
         scores = scores_of(samples, by_name, equivalent_sample_size=self.equivalent_sample_size)
         seeds = [np.random.default_rng(s) for s in spawn(seed, 3)]
-        tables, place = self._search(scores, seeds[0])
+        rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
+        check_parent_limit(rules, min(self.max_parents, self.max_candidates))
+        tables, place = self._search(scores, rules, seeds[0])
         parents = _best_parents(tables, place)
         chances, apart = self._sample(tables, place, seeds[1:])
         back = np.argsort(by_name)
@@ -140,12 +147,12 @@ class OrderMCMC:
         )
 
     def _search(
-        self, scores: BDeuScores, generator: np.random.Generator
+        self, scores: BDeuScores, rules: Constraints, generator: np.random.Generator
     ) -> tuple[ParentTables, np.ndarray]:
         gains = scores.single_gains().cpu().numpy()
         slots = len(gains)
         limit = min(self.max_parents, slots - 1)
-        ranked = rank_candidates(scores, gains)
+        ranked = rank_candidates(scores, gains, rules)
         candidates = [tuple(sorted(own[: self.max_candidates])) for own in ranked]
         places = [generator.permutation(slots) for _ in range(self.starts)]
         tables: ParentTables | None = None
@@ -157,6 +164,7 @@ class OrderMCMC:
                 candidates,
                 max_parents=limit,
                 edge_penalty=self.edge_penalty,
+                rules=rules,
                 earlier=tables,
             )
             orders = tables.best()
@@ -174,6 +182,7 @@ class OrderMCMC:
                 _best_parents(best[1], best[2]),
                 max_parents=limit,
                 max_candidates=self.max_candidates,
+                rules=rules,
             )
         assert best is not None
         return best[1], best[2]

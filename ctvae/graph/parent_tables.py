@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from ctvae.graph.knowledge import Constraints
 from ctvae.graph.order_moves import OrderWorth
 from ctvae.graph.order_search import largest_within, parent_set_prior, total_within
 from ctvae.graph.scores import BDeuScores
@@ -21,6 +22,9 @@ POOL = 24
 """How many slots may be candidates of a slot: those that say most of it alone."""
 SHIELDS = 12
 """Beside how many of them the others are tried."""
+WITHOUT_REQUIRED = 1e9
+"""Nats taken off for a required parent left out: finite, so that an order that puts it too late
+is still better the fewer it leaves out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,7 @@ class ParentTables:
         *,
         max_parents: int,
         edge_penalty: float,
+        rules: Constraints,
         earlier: ParentTables | None = None,
     ) -> ParentTables:
         """Scores every subset of every slot's candidates.
@@ -55,6 +60,7 @@ class ParentTables:
             candidates: Columns of each slot's candidates.
             max_parents: The largest set of parents.
             edge_penalty: Nats taken off for every parent.
+            rules: Required parents, each a candidate; a set without one is all but impossible.
             earlier: Tables of which those with the same candidates are kept.
 
         Returns:
@@ -75,7 +81,9 @@ class ParentTables:
             sizes = np.array([s.bit_count() for s in range(len(table))])
             log_prior = np.array([*prior, *[-np.inf] * slots])[sizes]
             found.append(table)
-            weights.append(table + log_prior)
+            needed = sum(1 << bit for bit, k in enumerate(own) if rules.required[k, child])
+            missing = np.array([(needed & ~s).bit_count() for s in range(len(table))])
+            weights.append(table + log_prior - WITHOUT_REQUIRED * missing)
         return cls(tuple(map(tuple, candidates)), tuple(weights), tuple(found))
 
     def best(self) -> OrderWorth:
@@ -116,7 +124,7 @@ class ParentTables:
 
 
 def rank_candidates(
-    scores: BDeuScores, gains: Float[np.ndarray, "parents children"]
+    scores: BDeuScores, gains: Float[np.ndarray, "parents children"], rules: Constraints
 ) -> list[list[int]]:
     """Ranks for each slot the others by what they say of it that no third slot says as well.
 
@@ -127,6 +135,7 @@ def rank_candidates(
     Args:
         scores: The scores of the rows.
         gains: ``[i, j]`` the gain of i as the only parent of j, nats.
+        rules: Forbidden parents, which are left out, and required ones, which come first.
 
     Returns:
         Columns by slot, the strongest first; slots without any gain at the end.
@@ -134,10 +143,11 @@ def rank_candidates(
     Source: Tsamardinos, Brown and Aliferis (2006), the max-min heuristic, with scores.
     Cost: for each slot ``24 * 12`` sets of two parents.
     """
-    order = np.argsort(-gains, axis=0, kind="stable")
+    first = np.where(rules.required, np.inf, np.where(rules.forbidden, -np.inf, gains))
+    order = np.argsort(-first, axis=0, kind="stable")
     ranked = []
     for child in range(len(gains)):
-        pool = [int(i) for i in order[:POOL, child] if i != child]
+        pool = [int(i) for i in order[:POOL, child] if not rules.forbidden[i, child]]
         beside = pool[:SHIELDS]
         pairs = [(k, i) for i in pool for k in beside if k != i]
         both = scores.batch(child, pairs).tolist()
@@ -145,7 +155,8 @@ def rank_candidates(
         least = {i: float(gains[i, child]) for i in pool}
         for (k, i), value in zip(pairs, both, strict=True):
             least[i] = min(least[i], value - alone[k])
-        ranked.append(sorted(pool, key=lambda i: (-least[i], -gains[i, child], i)))
+        needed = {i for i in pool if rules.required[i, child]}
+        ranked.append(sorted(pool, key=lambda i: (i not in needed, -least[i], -gains[i, child], i)))
     return ranked
 
 
@@ -156,6 +167,7 @@ def other_candidates(
     *,
     max_parents: int,
     max_candidates: int,
+    rules: Constraints,
 ) -> list[tuple[int, ...]]:
     """Picks candidates anew around a DAG: who would help beside or instead of a slot's parents.
 
@@ -170,6 +182,7 @@ def other_candidates(
         parents: The parents in the DAG, which stay candidates.
         max_parents: The largest set of parents.
         max_candidates: The most candidates of one slot.
+        rules: Forbidden parents, which are left out; required ones stay, as parents in the DAG.
 
     Returns:
         Columns, increasing, by slot.
@@ -180,6 +193,7 @@ def other_candidates(
     found = []
     for child, known in enumerate(parents):
         effects = [k for k, own in enumerate(parents) if child in own]
+        effects = [k for k in effects if not rules.forbidden[k, child]]
         others = [i for i in dict.fromkeys([*ranked[child], *effects]) if i not in known]
         beside = [(*known, i) for i in others] if len(known) < max_parents else []
         instead = [(*(p for p in known if p != left), i) for i in others for left in known]

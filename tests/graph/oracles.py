@@ -135,3 +135,49 @@ def rows_with_targets(
         targets.append(np.zeros((per_target, len(matrix)), dtype=bool))
         targets[-1][:, k] = True
     return torch.from_numpy(np.concatenate(parts)), torch.from_numpy(np.concatenate(targets))
+
+
+def low_rank_rows(
+    matrix: np.ndarray,
+    codes: int,
+    rows: int,
+    rng: np.random.Generator,
+    *,
+    rank: int = 4,
+    scale: float = 1.5,
+) -> np.ndarray:
+    """Rows of a DAG over slots with many codes, whose log-odds have few dimensions.
+
+    Each parent's code gives a point in ``rank`` dimensions, the points are added and scaled to one
+    length, and every code of the child has a direction there.
+    """
+    slots = len(matrix)
+    order = sorted(
+        range(slots),
+        key=lambda k: int(
+            np.linalg
+            .matrix_power(np.eye(slots, dtype=int) + matrix.astype(int), slots)[:, k]
+            .astype(bool)
+            .sum()
+        ),
+    )
+    found = np.zeros((rows, slots), dtype=np.int64)
+    for child in order:
+        parents = np.flatnonzero(matrix[:, child])
+        point = np.zeros((rows, rank))
+        for parent in parents:
+            point += rng.normal(size=(codes, rank))[found[:, parent]] / math.sqrt(len(parents))
+        odds = scale * point @ rng.normal(size=(rank, codes)) / math.sqrt(rank)
+        odds += 0.5 * rng.normal(size=codes)
+        found[:, child] = (odds + rng.gumbel(size=odds.shape)).argmax(1)
+    return found
+
+
+def random_dag(slots: int, edges: int, rng: np.random.Generator) -> np.ndarray:
+    """A DAG with a number of edges, along a random order."""
+    order = rng.permutation(slots)
+    pairs = list(itertools.combinations(order, 2))
+    matrix = np.zeros((slots, slots), dtype=np.int8)
+    for k in rng.choice(len(pairs), edges, replace=False):
+        matrix[pairs[k]] = 1
+    return matrix

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from ctvae.errors import CTVAEError, FormatError, GraphError
-from ctvae.graph import CausalGraph, GraphKind
+from ctvae.graph import CausalGraph, GraphKind, endpoint_confusion, shd
 from tests.graph.oracles import dags
 
 GRAPH = CausalGraph.from_edges(
@@ -80,10 +80,30 @@ BAD = {
         GraphError,
         "2 columns need as many names, got 1",
     ),
-    "circle marks": (
-        lambda: CausalGraph.from_causallearn(np.array([[0, 2], [1, 0]])),
+    "matrix of a PAG": (
+        lambda: CausalGraph.from_edges(circle_arrow=[("a", "b")]).to_numpy(),
         GraphError,
-        "endpoints 2 and 1 of X1, X2: circle marks belong to a PAG",
+        "no mark for circles",
+    ),
+    "order of a PAG": (
+        lambda: CausalGraph.from_edges(circle_circle=[("a", "b")]).topological_order(),
+        GraphError,
+        "a PAG stands for many graphs",
+    ),
+    "class of a PAG": (
+        lambda: CausalGraph.from_edges(circle_arrow=[("a", "b")]).cpdag(),
+        GraphError,
+        "circle marks has no extension",
+    ),
+    "two circle marks": (
+        lambda: CausalGraph.from_edges(circle_arrow=[("a", "b"), ("b", "a")]),
+        GraphError,
+        "a, b carries o-> and another mark",
+    ),
+    "circle and arrow": (
+        lambda: CausalGraph.from_edges([("a", "b")], circle_circle=[("b", "a")]),
+        GraphError,
+        "a, b carries o-o and another mark",
     ),
     "impossible endpoints": (
         lambda: CausalGraph.from_causallearn(np.array([[0, 1], [0, 0]])),
@@ -219,3 +239,40 @@ def test_importing_the_package_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_pags():
+    pag = CausalGraph.from_edges(
+        [("c", "d")],
+        undirected=[("f", "e")],
+        bidirected=[("b", "d")],
+        circle_arrow=[("b", "a")],
+        circle_circle=[("c", "b")],
+        tail_circle=[("f", "a")],
+    )
+    assert pag.kind is GraphKind.PAG
+    marks = {("b", "a"): "o->", ("a", "b"): "<-o", ("b", "c"): "o-o", ("c", "b"): "o-o"}
+    marks |= {("f", "a"): "-o", ("a", "f"): "o-", ("b", "d"): "<->", ("e", "f"): "-"}
+    assert {pair: pag.mark(*pair) for pair in marks} == marks
+    assert pag.num_edges == 6
+    assert len(pag.skeleton) == 6
+    assert pag.parents("a") == ()  # a circle is no tail
+    assert "b o-> a" in repr(pag)
+    renamed = pag.relabel({"a": "z"})
+    assert renamed.mark("b", "z") == "o->"
+    assert renamed != pag
+    assert pag.reorder(sorted(pag.nodes)) == pag
+    assert pag.plot().axes
+
+
+def test_pags_are_compared_by_their_endpoints():
+    truth = CausalGraph.from_edges(circle_arrow=[("a", "b")], bidirected=[("b", "c")])
+    guess = CausalGraph.from_edges(circle_arrow=[("b", "a")], nodes=["c", "b", "a"])
+    with pytest.raises(GraphError, match=r"SHD is not defined for a PAG.*endpoint_confusion"):
+        shd(guess, truth)
+    counts = endpoint_confusion(guess, truth)
+    assert counts.sum() == 6
+    assert counts[2].tolist() == [2, 0, 0, 1]  # b <-> c is missed; the arrow at b is a circle
+    assert counts[3].tolist() == [0, 0, 1, 0]
+    assert np.array_equal(endpoint_confusion(truth, guess), counts.T)
+    assert not (endpoint_confusion(truth, truth) - np.diag([2, 0, 3, 1])).any()

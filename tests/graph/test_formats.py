@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+import gzip
+
 import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import ctvae as ct
+from ctvae.errors import FormatError, GraphError
 from ctvae.graph import CausalGraph
 from tests.graph.oracles import dags
 
 MIXED = CausalGraph.from_edges(
     [("c", "a"), ("a", "d")], undirected=[("d", "b")], nodes=["a", "b", "c", "d", "alone"]
 )
-NO_MARK = ("numpy", "hidden")  # a matrix of zeros and ones has no bidirected mark
 HIDDEN = CausalGraph.from_edges([("c", "a")], bidirected=[("a", "b"), ("c", "a")])
+DAG = CausalGraph.from_edges([("c", "a"), ("a", "d"), ("c", "d")], nodes=["a", "c", "d", "alone"])
+PAG = CausalGraph.from_edges(
+    [("c", "a")],
+    undirected=[("e", "f")],
+    bidirected=[("a", "b")],
+    circle_arrow=[("d", "a"), ("b", "e")],
+    circle_circle=[("d", "c")],
+    tail_circle=[("f", "c")],
+    nodes=["a", "b", "c", "d", "e", "f", "alone"],
+)
+ODD = CausalGraph.from_edges(
+    [('say "hi"', "a -> b")],
+    undirected=[("a -> b", "back\\slash"), ("{", "two words")],
+    nodes=[
+        "{",
+        "a -> b",
+        "back\\slash",
+        'say "hi"',
+        "two words",
+        "größe",
+        "a.0",
+        "x-y",
+        "dir=both",
+    ],
+)
+NO_MARK = {  # what a format has no mark for
+    *(("numpy", name) for name in ("hidden", "pag")),
+    *(("bif", name) for name in ("mixed", "hidden", "pag", "odd")),
+}
 
 ROUND_TRIPS = {
     "numpy": lambda g: CausalGraph.from_numpy(g.to_numpy(), g.nodes),
     "networkx": lambda g: CausalGraph.from_networkx(g.to_networkx()),
     "json": lambda g: CausalGraph.from_json(g.to_json()),
     "causallearn": lambda g: CausalGraph.from_causallearn(g.to_causallearn()),
+    "dot": lambda g: CausalGraph.from_dot(g.to_dot()),
+    "dagitty": lambda g: CausalGraph.from_dagitty(g.to_dagitty()),
+    "gml": lambda g: CausalGraph.from_gml(g.to_gml()),
+    "bif": lambda g: CausalGraph.from_bif(g.to_bif()),
     "endpoints": lambda g: CausalGraph.from_causallearn(g.to_causallearn().graph, g.nodes),
 }
 
 
-GRAPHS = {"mixed": MIXED, "hidden": HIDDEN}
-PAIRS = [(trip, name) for trip in ROUND_TRIPS for name in GRAPHS if (trip, name) != NO_MARK]
+GRAPHS = {"dag": DAG, "mixed": MIXED, "hidden": HIDDEN, "pag": PAG, "odd": ODD}
+PAIRS = [(trip, name) for trip in ROUND_TRIPS for name in GRAPHS if (trip, name) not in NO_MARK]
 
 
 @pytest.mark.parametrize(("trip", "name"), PAIRS)
@@ -81,3 +117,73 @@ def test_dot():
         '  "b" -> "c" [dir=none];',
         "}",
     ]
+
+
+@pytest.mark.parametrize(("trip", "name"), sorted(NO_MARK))
+def test_what_a_format_cannot_say_is_refused(trip, name):
+    with pytest.raises(GraphError, match=r"no mark for|not directed"):
+        ROUND_TRIPS[trip](GRAPHS[name])
+
+
+def test_dot_of_others():
+    """As Graphviz' manual writes it: chains, groups, comments, defaults, no semicolons."""
+    text = """
+    /* a comment */ strict digraph G {
+      rankdir = LR  // to the right
+      node [shape=box, color="red"]
+      a -> b -> c [weight=2]
+      d -> {a b} [dir=back]
+      c -> e [dir=none]; lonely [label="not alone"]
+    }
+    """
+    want = CausalGraph.from_edges(
+        [("a", "b"), ("b", "c"), ("a", "d"), ("b", "d")],
+        undirected=[("c", "e")],
+        nodes=["a", "b", "c", "d", "e", "lonely"],
+    )
+    assert CausalGraph.from_dot(text) == want
+    assert CausalGraph.from_dot("graph { a -- b }").undirected == {("a", "b")}
+
+
+def test_dagitty_of_others():
+    """As dagitty.net gives it out, with positions and roles."""
+    text = """dag {
+    bb="-5,-5,5,5"
+    D [outcome,pos="1.4,1.6"]
+    E [exposure,pos="-2,1.6"]
+    "two words" [latent, pos="0,0"]
+    E -> D
+    "two words" -> {D E}
+    A <-> B <- C
+    }"""
+    graph = CausalGraph.from_dagitty(text)
+    assert graph.nodes == ("D", "E", "two words", "A", "B", "C")
+    assert graph.directed == {("E", "D"), ("two words", "D"), ("two words", "E"), ("C", "B")}
+    assert graph.bidirected == {("A", "B")}
+    assert CausalGraph.from_dagitty("pag { a @-> b; b @-@ c; c <-@ d }").circle_arrow == {
+        ("a", "b"),
+        ("d", "c"),
+    }
+
+
+def test_bif_gives_the_graph_of_the_whole_reader(shared_data):
+    path = shared_data / "bnlearn" / "bif" / "child.bif.gz"
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert CausalGraph.from_bif(text) == ct.SCM.from_bif(path).graph
+
+
+BAD_TEXT = {
+    "no dot": (CausalGraph.from_dot, "a -> b", "nodes and edges in braces"),
+    "subgraph": (CausalGraph.from_dot, "digraph { a -> }", "expected a node's name.*the end"),
+    "dot circle": (CausalGraph.from_dot, "digraph { a @-> b }", "DOT has the edges"),
+    "direction": (CausalGraph.from_dot, "digraph { a -> b [dir=up] }", "got 'up'"),
+    "character": (CausalGraph.from_dagitty, "dag { a > b }", "cannot read '> b }'"),
+    "no gml": (CausalGraph.from_gml, "digraph {", "this is no GML"),
+    "no bif": (CausalGraph.from_bif, "<xml>", "this is no BIF text"),
+}
+
+
+@pytest.mark.parametrize(("read", "text", "message"), BAD_TEXT.values(), ids=BAD_TEXT.keys())
+def test_text_that_is_no_graph_is_refused(read, text, message):
+    with pytest.raises(FormatError, match=message):
+        read(text)

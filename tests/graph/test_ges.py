@@ -16,9 +16,10 @@ import ctvae as ct
 from ctvae.errors import DataError
 from ctvae.graph import GES, CausalGraph, DiscoveryStatus, learn_graph, shd
 from ctvae.graph.class_search import greedy_equivalence_search
+from ctvae.graph.knowledge import Knowledge
 from ctvae.slots import SlotSpace
 from tests.graph.oracles import dags, sample_scm
-from tests.graph.test_classical import read_codes
+from tests.graph.test_pc import read_codes
 
 
 def their_ges(codes: torch.Tensor) -> np.ndarray:
@@ -69,7 +70,7 @@ def test_with_a_score_of_the_law_itself_it_finds_the_true_class(graph, seed):
             1e9 * (entropy(s) - entropy(s | 1 << child)) - 10 * 2 ** s.bit_count() for s in sets
         ]
 
-    matrix = greedy_equivalence_search(len(graph.nodes), worth)
+    matrix = greedy_equivalence_search(len(graph.nodes), worth, Knowledge().over(graph.nodes))
     assert CausalGraph.from_numpy(matrix, graph.nodes) == graph.cpdag()
 
 
