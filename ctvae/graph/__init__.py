@@ -10,11 +10,24 @@ from ctvae.graph.compare import compare_graphs
 from ctvae.graph.comparison import GraphComparison
 from ctvae.graph.comparison_rows import ComparisonRow, Interval
 from ctvae.graph.continuous import ScaledGraph, ScaledGraphs, learn_continuous_graph
-from ctvae.graph.dagma import CentralPath, DAGMALinear, DAGMAMLP
+from ctvae.graph.dagma import DAGMAMLP, CentralPath, DAGMALinear
 from ctvae.graph.differentiable import GraphPosterior
-from ctvae.graph.discovery import DiscoveryMethod, DiscoveryResult, DiscoveryStatus, EdgeEvidence, ThinTables, learn_graph
+from ctvae.graph.discovery import (
+    DiscoveryMethod,
+    DiscoveryResult,
+    DiscoveryStatus,
+    EdgeEvidence,
+    ThinTables,
+    learn_graph,
+)
 from ctvae.graph.distances import EdgeState, shd
-from ctvae.graph.edge_scores import edge_average_precision, edge_brier_score, edge_calibration_error, edge_precision_recall, expected_shd
+from ctvae.graph.edge_scores import (
+    edge_average_precision,
+    edge_brier_score,
+    edge_calibration_error,
+    edge_precision_recall,
+    expected_shd,
+)
 from ctvae.graph.endpoint_marks import endpoint_confusion
 from ctvae.graph.ges import GES
 from ctvae.graph.graph_learner import GraphLearner
@@ -38,27 +51,28 @@ from ctvae.graph.table_tests import IndependenceResults
 from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
+    "BOSS",
+    "CDNOD",
+    "DAGMAMLP",
+    "FCI",
+    "GES",
+    "PC",
     "Acyclicity",
     "AdjustmentDistance",
     "BDeuScores",
-    "BOSS",
     "BoundTest",
-    "CDNOD",
     "CausalGraph",
     "CentralPath",
     "ChiSquared",
     "ComparisonRow",
     "DAGMALinear",
-    "DAGMAMLP",
     "DifferentiableDiscovery",
     "DiscoveryMethod",
     "DiscoveryResult",
     "DiscoveryStatus",
     "EdgeEvidence",
     "EdgeState",
-    "FCI",
     "Failure",
-    "GES",
     "GRaSP",
     "GSquared",
     "GraphComparison",
@@ -75,7 +89,6 @@ __all__ = [
     "MaskedConditionals",
     "Order",
     "OrderMCMC",
-    "PC",
     "ResidualTest",
     "ScaledGraph",
     "ScaledGraphs",

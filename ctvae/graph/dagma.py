@@ -195,8 +195,9 @@ class DAGMAMLP:
         W_{ij} = \lVert A_{j \cdot i} \rVert_2
 
     with A the first layer: a variable is a parent where any hidden unit reads it. The logarithm
-    makes the score invariant to a common factor of all variables, not to a factor of each. The first
-    layer starts at zero, and an effect without any linear part, such as a square, stays there.
+    makes the score invariant to a common factor of all variables, not to a factor of each. The
+    first layer starts at zero, and an effect without any linear part, such as a square, stays
+    there.
 
     Args:
         l1: :math:`\lambda_1` on the first layer, at least 0.

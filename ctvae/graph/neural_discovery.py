@@ -14,10 +14,11 @@ from torch import Tensor
 from ctvae.errors import DataError, RegimeError
 from ctvae.graph.acyclicity import Acyclicity, Order, Spectral
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.graph.differentiable import GraphPosterior
+from ctvae.graph.differentiable import GraphPosterior, greedy_dag
 from ctvae.graph.discovery import DiscoveryResult, EdgeEvidence
 from ctvae.graph.graph_learner import average_gains, edge_prices, neighbours
 from ctvae.graph.interventional import equivalence_status
+from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.masked_conditionals import MaskedConditionals
 from ctvae.graph.settling import pair_probabilities, settle
 from ctvae.randomness import Seed, check_count, make_generator, spawn
@@ -30,6 +31,8 @@ LEAST_ROWS = 20
 RISE, FALL = 50, 0.4
 """Steps in which the learning rate rises, and the last share of the steps, in which it falls."""
 ROWS_AT_ONCE = 1024
+KNOWN = 1.0
+"""Nats per row that a required edge is worth, and a forbidden one costs, while gradients move."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +112,15 @@ class DifferentiableDiscovery:
                 msg = f"{name} must be at least 0, got {getattr(self, name)}"
                 raise DataError(msg)
 
-    def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+    def discover(
+        self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
+    ) -> DiscoveryResult:
         """Learns the graph; all rows are used.
 
         Args:
             samples: Observational or interventional rows with known targets, on the device on
                 which the networks are trained.
+            knowledge: Edges that the graph must or must not have, and tiers.
             seed: For the halves, the first parameters, the batches and the graphs drawn.
 
         Returns:
@@ -141,9 +147,10 @@ class DifferentiableDiscovery:
             raise DataError(msg)
         names = samples.slots.names
         by_name = sorted(range(len(names)), key=lambda k: names[k])
-        search = _Search.begin(self, samples, by_name, seed)
+        rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
+        search = _Search.begin(self, samples, by_name, rules, seed)
         search.train()
-        dag, gains = settle(search.posterior.map_dag().cpu(), search.total_gains, search.prices)
+        dag, gains = settle(search.likely_dag(), search.total_gains, search.prices)
         chances = pair_probabilities(dag, gains, search.prices)
         back = torch.from_numpy(np.argsort(by_name))
         dag, gains, chances = (m[back][:, back] for m in (dag, gains, chances))
@@ -169,11 +176,17 @@ class _Search:
     laws: tuple[MaskedConditionals, MaskedConditionals]
     posterior: GraphPosterior
     prices: Float[Tensor, "slots slots"]
+    """Infinite for forbidden edges, minus infinite for required ones."""
     generator: torch.Generator
 
     @classmethod
     def begin(
-        cls, method: DifferentiableDiscovery, samples: Samples, columns: list[int], seed: Seed
+        cls,
+        method: DifferentiableDiscovery,
+        samples: Samples,
+        columns: list[int],
+        rules: Constraints,
+        seed: Seed,
     ) -> _Search:
         device = samples.codes.device
         cards = [samples.slots.cardinalities[k] for k in columns]
@@ -197,7 +210,7 @@ class _Search:
             natural=told,
             laws=(one, other),
             posterior=GraphPosterior(len(cards), order=method.order).to(device),
-            prices=method.price * edge_prices(cards, len(samples)),
+            prices=_priced(method.price * edge_prices(cards, len(samples)), rules),
             generator=generator,
         )
 
@@ -219,6 +232,12 @@ class _Search:
                 mover.zero_grad()
                 self._unworth(step / steps).backward()
                 mover.step()
+
+    def likely_dag(self) -> Bool[Tensor, "slots slots"]:
+        """Gives a DAG of likely edges with all required ones and no forbidden one."""
+        chances = self.posterior.probabilities().detach().cpu()
+        chances = chances.masked_fill(self.prices == torch.inf, 0.0)
+        return greedy_dag(chances.masked_fill(self.prices == -torch.inf, torch.inf))
 
     def total_gains(self, dag: Bool[Tensor, "slots slots"]) -> Float[Tensor, "slots slots"]:
         """Sums what each edge gains beside the others of a graph, over rows not learned from."""
@@ -265,11 +284,16 @@ class _Search:
                 gains.append(laws.edge_gains(codes, graphs) * keep[:, None])
                 natural.append(keep)
             num_rows = sum(map(len, self.halves))
-            prices = (self.prices / num_rows).to(gains[0])
+            prices = (self.prices / num_rows).clamp(-KNOWN, KNOWN).to(gains[0])
             worth = average_gains(torch.cat(gains), torch.cat(natural), prices)
         lost = -self.posterior.expected_gain(*worth) - self.posterior.entropy() / num_rows
         weight = done * self.method.acyclicity_weight
         return lost + weight * self.posterior.penalty(self.method.acyclicity)
+
+
+def _priced(prices: Tensor, rules: Constraints) -> Tensor:
+    prices = prices.masked_fill(torch.from_numpy(rules.forbidden), torch.inf)
+    return prices.masked_fill(torch.from_numpy(rules.required), -torch.inf)
 
 
 def _rate(steps: int) -> Callable[[int], float]:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 __all__ = ["pair_probabilities", "reachable", "settle"]
 
+CERTAIN = 1e9
+"""Log-odds of a required edge; a finite number, since infinite ones have no softmax."""
 CLEAR_GAIN = 1e-3
 """Nats below which two scores differ by rounding."""
 
@@ -27,7 +29,8 @@ def settle(
     Args:
         dag: Where to start.
         total_gains: For a DAG, ``[i, j]`` what i gains as a parent of j beside j's other parents.
-        prices: What an edge has to gain.
+        prices: What an edge has to gain; infinite where it is forbidden, minus infinite where it is
+            required, and then part of ``dag``.
 
     Returns:
         A DAG that no single change betters, and the gains beside it.
@@ -64,7 +67,7 @@ def pair_probabilities(
     Args:
         dag: The DAG.
         gains: What each edge gains beside it.
-        prices: The log-odds against an edge.
+        prices: The log-odds against an edge; infinite for forbidden and required ones.
 
     Returns:
         ``[i, j]`` float64; zero where ``i -> j`` would close a cycle with the other edges.
@@ -74,7 +77,7 @@ def pair_probabilities(
         >>> pair_probabilities(even.bool(), even, even).mul(3).round().tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
-    worth = gains.double() - prices.to(gains).double()
+    worth = (gains.double() - prices.to(gains).double()).clamp_max(CERTAIN)
     slots = len(dag)
     for i in range(slots):
         for j in range(slots):
