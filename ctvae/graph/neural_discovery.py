@@ -16,7 +16,7 @@ from ctvae.graph.acyclicity import Acyclicity, Order, Spectral
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.differentiable import GraphPosterior, greedy_dag
 from ctvae.graph.discovery import DiscoveryResult, EdgeEvidence
-from ctvae.graph.graph_learner import average_gains, edge_prices, neighbours
+from ctvae.graph.graph_learner import average_gains, neighbours
 from ctvae.graph.interventional import equivalence_status
 from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.masked_conditionals import MaskedConditionals
@@ -41,13 +41,14 @@ class DifferentiableDiscovery:
 
     .. math::
         \max_P \; \mathbb{E}_{G \sim P} \sum_k \sum_{r:\, k \notin T_r}
-        \log P_{G}^{(-r)}(x_{rk} \mid x_{r,\mathrm{Pa}_k}) - \sum_{ij} \lambda_{ij} P_{ij}
+        \log P_{G}^{(-r)}(x_{rk} \mid x_{r,\mathrm{Pa}_k}) - \lambda \sum_{ij} P_{ij}
         + H(P) - w\,h(P)
 
     Tables of counts need rows for every row of parents, and with 64 or 128 codes there are none;
     networks share what they learn among codes. Two sets of networks are trained on a half of the
     rows each and judged on the other half, :math:`P^{(-r)}`, so an edge that only fits noise gains
-    nothing. An edge must gain :math:`\lambda`, the price of ``edge_prices``. All gains of one edge
+    nothing. An edge must gain :math:`\lambda = \tfrac12 \log N`, the BIC of one number: what the
+    numbers of its network cost shows on the other half. All gains of one edge
     more or less are taken exactly, for graphs drawn for the other edges; pairs are oriented by
     the rows in which either slot was set, where there are such rows for both.
 
@@ -66,7 +67,7 @@ class DifferentiableDiscovery:
         rank: The numbers that stand for a code.
         learning_rate: Of the networks.
         graph_learning_rate: Of the posterior's log-odds.
-        price: How many times ``edge_prices`` an edge costs, at least 0.
+        price: How many times half the logarithm of the rows an edge costs, at least 0.
         acyclicity: The measure of cycles h.
         acyclicity_weight: w at the end, in nats per row; it rises linearly from 0.
         order: Directions from priorities of the slots; ``None`` for each pair on its own.
@@ -210,7 +211,7 @@ class _Search:
             natural=told,
             laws=(one, other),
             posterior=GraphPosterior(len(cards), order=method.order).to(device),
-            prices=_priced(method.price * edge_prices(cards, len(samples)), rules),
+            prices=_prices(method.price, len(samples), rules),
             generator=generator,
         )
 
@@ -291,8 +292,13 @@ class _Search:
         return lost + weight * self.posterior.penalty(self.method.acyclicity)
 
 
-def _priced(prices: Tensor, rules: Constraints) -> Tensor:
-    prices = prices.masked_fill(torch.from_numpy(rules.forbidden), torch.inf)
+def _prices(price: float, num_rows: int, rules: Constraints) -> Tensor:
+    half_log = torch.tensor(num_rows, dtype=torch.get_default_dtype()).log() / 2
+    prices = (
+        (price * half_log)
+        .expand(rules.forbidden.shape)
+        .masked_fill(torch.from_numpy(rules.forbidden), torch.inf)
+    )
     return prices.masked_fill(torch.from_numpy(rules.required), -torch.inf)
 
 
