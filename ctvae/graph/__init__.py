@@ -1,5 +1,6 @@
 """Causal graphs: the value, how it is learned from codes, and how two of them compare."""
 
+from ctvae.graph.acyclicity import Acyclicity, LogDet, Order, Spectral
 from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, parent_aid, sid
 from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_regress
 from ctvae.graph.causal_graph import CausalGraph
@@ -9,6 +10,9 @@ from ctvae.graph.code_noise import NoiseCorrected, confusion_matrices
 from ctvae.graph.compare import compare_graphs
 from ctvae.graph.comparison import GraphComparison
 from ctvae.graph.comparison_rows import ComparisonRow, Interval
+from ctvae.graph.continuous import ScaledGraph, ScaledGraphs, learn_continuous_graph
+from ctvae.graph.dagma import DAGMAMLP, CentralPath, DAGMALinear
+from ctvae.graph.differentiable import GraphPosterior
 from ctvae.graph.discovery import (
     DiscoveryMethod,
     DiscoveryResult,
@@ -27,12 +31,15 @@ from ctvae.graph.edge_scores import (
 )
 from ctvae.graph.endpoint_marks import endpoint_confusion
 from ctvae.graph.ges import GES
+from ctvae.graph.graph_learner import GraphLearner
 from ctvae.graph.graph_scores import GraphScore
 from ctvae.graph.held_out import HeldOutCalibration, held_out_calibration
 from ctvae.graph.independence import BoundTest, ChiSquared, GSquared, IndependenceTest
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.knowledge import Knowledge
+from ctvae.graph.masked_conditionals import MaskedConditionals
+from ctvae.graph.neural_discovery import DifferentiableDiscovery
 from ctvae.graph.order_mcmc import OrderMCMC
 from ctvae.graph.outcomes import Failure
 from ctvae.graph.pc import PC
@@ -48,15 +55,20 @@ from ctvae.graph.target_scores import UnknownTargetScores
 __all__ = [
     "BOSS",
     "CDNOD",
+    "DAGMAMLP",
     "FCI",
     "GES",
     "PC",
+    "Acyclicity",
     "AdjustmentDistance",
     "BDeuScores",
     "BoundTest",
     "CausalGraph",
+    "CentralPath",
     "ChiSquared",
     "ComparisonRow",
+    "DAGMALinear",
+    "DifferentiableDiscovery",
     "DiscoveryMethod",
     "DiscoveryResult",
     "DiscoveryStatus",
@@ -67,6 +79,8 @@ __all__ = [
     "GSquared",
     "GraphComparison",
     "GraphKind",
+    "GraphLearner",
+    "GraphPosterior",
     "GraphScore",
     "HeldOutCalibration",
     "IndependenceResults",
@@ -74,10 +88,16 @@ __all__ = [
     "Interval",
     "InterventionalBDeu",
     "Knowledge",
+    "LogDet",
+    "MaskedConditionals",
     "NoiseCorrected",
+    "Order",
     "OrderMCMC",
     "ResidualTest",
+    "ScaledGraph",
+    "ScaledGraphs",
     "SortKey",
+    "Spectral",
     "Stability",
     "ThinTables",
     "UnknownTargetScores",
@@ -95,6 +115,7 @@ __all__ = [
     "expected_shd",
     "held_out_calibration",
     "latent_projection",
+    "learn_continuous_graph",
     "learn_graph",
     "oset_aid",
     "parent_aid",

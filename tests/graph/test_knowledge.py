@@ -14,6 +14,7 @@ from ctvae.graph import (
     GES,
     PC,
     CausalGraph,
+    DifferentiableDiscovery,
     DiscoveryMethod,
     GRaSP,
     InterventionalBDeu,
@@ -31,6 +32,7 @@ METHODS: dict[str, DiscoveryMethod] = {
     "GRaSP": GRaSP(),
     "InterventionalBDeu": InterventionalBDeu(),
     "OrderMCMC": OrderMCMC(starts=3, num_samples=5),
+    "DifferentiableDiscovery": DifferentiableDiscovery(steps=30, batch_size=64, width=4),
 }
 
 
