@@ -10,9 +10,10 @@ import torch
 
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.distances import EdgeState, edge_state
+from ctvae.graph.drawing import DrawnEdge, draw_panels
 from ctvae.graph.edge_scores import PrecisionRecall
 from ctvae.metrics import CalibrationCurve, calibration_curve
-from ctvae.plotting import DrawnEdge, EdgeStyle, draw_panels
+from ctvae.plotting import EdgeStyle, LegendEntry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,11 @@ def draw_overlay(graphs: Mapping[str, CausalGraph], truth: CausalGraph | None) -
         colours = plain if truth is None else COLOURS
         panels[name] = _drawn(graph, graph if truth is None else truth, colours)
     used = {edge.style.label: edge.style for edges in panels.values() for edge in edges}
-    legend = [used[s.value] for s in COLOURS if s.value in used] if truth is not None else []
+    legend = (
+        [LegendEntry(used[s.value]) for s in COLOURS if s.value in used]
+        if truth is not None
+        else []
+    )
     return draw_panels(next(iter(graphs.values())).nodes, panels, legend=legend)
 
 
@@ -169,8 +174,6 @@ def _drawn(
     for i, j in sorted(graph.skeleton | truth.skeleton):
         state = edge_state(graph, truth, i, j)
         mark = (truth if state is EdgeState.MISSING else graph).mark(i, j)
-        a, b = (j, i) if mark == "<-" else (i, j)
-        arrows = {"-": 0, "<->": 2}.get(mark, 1)
-        dashed = state is EdgeState.MISSING
-        drawn.append(DrawnEdge(a, b, EdgeStyle(colours[state], arrows, dashed, state.value)))
+        style = EdgeStyle(colours[state], state is EdgeState.MISSING, state.value)
+        drawn.append(DrawnEdge(i, j, mark, style))
     return drawn

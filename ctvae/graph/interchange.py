@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Int8
 
 from ctvae.graph import formats, text_formats
+from ctvae.graph.drawing import draw_marks
 from ctvae.graph.marks import Edge, Marks
-from ctvae.plotting import BIDIRECTED, DIRECTED, UNDIRECTED, DrawnEdge, draw_graph, to_svg
+from ctvae.plotting import to_svg
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -225,14 +226,7 @@ class Interchange(ABC):
         Returns:
             A matplotlib figure; save it with ``figure.savefig("graph.pdf")``.
         """
-        marks = self.marks
-        edges = [DrawnEdge(a, b, DIRECTED) for a, b in marks.in_order(marks.directed)]
-        edges += [DrawnEdge(a, b, UNDIRECTED) for a, b in marks.in_order(marks.undirected)]
-        edges += [DrawnEdge(a, b, BIDIRECTED) for a, b in marks.in_order(marks.bidirected)]
-        edges += [DrawnEdge(a, b, DIRECTED) for a, b in marks.in_order(marks.circle_arrow)]
-        edges += [DrawnEdge(a, b, UNDIRECTED) for a, b in marks.in_order(marks.circle_circle)]
-        edges += [DrawnEdge(a, b, UNDIRECTED) for a, b in marks.in_order(marks.tail_circle)]
-        return draw_graph(marks.nodes, edges)
+        return draw_marks(self.marks)
 
     def _repr_html_(self) -> str:
         return to_svg(self.plot())

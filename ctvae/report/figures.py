@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import itertools
 import math
 from collections.abc import Sequence
 from html import escape
@@ -16,8 +15,10 @@ from torch import Tensor
 
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.distances import EdgeState, edge_state
+from ctvae.graph.edge_curves import edge_curve
+from ctvae.graph.layout import GraphLayout, lay_out
 from ctvae.metrics.retrieval import CalibrationCurve
-from ctvae.plotting import GraphLayout, lay_out
+from ctvae.plotting import BOX_HEIGHT
 from ctvae.report.content import Calibration, GraphPanel
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 
 LARGEST = 160  # pixels a side: larger pictures are reduced, so that a page stays small
 INCH, ZOOM, SMALL = 96.0, 1.25, 0.72
-HALF_BOX, HEAD, HEAD_WIDTH = 15.0, 9.0, 4.2
+HALF_BOX, HEAD, HEAD_WIDTH = BOX_HEIGHT / 2 * INCH, 9.0, 4.2
 PLOT, LEFT, TOP, STRIP = 300.0, 54.0, 10.0, 52.0
 SIGMAS = 1.96  # the central 95 % of a normal law
 
@@ -271,16 +272,16 @@ def _graph_svg(
     panel: GraphPanel, layout: GraphLayout, box: tuple[float, float, float, float]
 ) -> str:
     places = {n: np.array([x, -y]) * INCH for n, (x, y) in layout.positions.items()}
-    widths = {n: width * INCH - 12 for n, width in layout.widths.items()}
+    widths = {n: width * INCH for n, width in layout.widths.items()}
     marks = [
         f'<svg class="graph" viewBox="{" ".join(f"{v:.0f}" for v in box)}" '
         f'style="max-width:{ZOOM * box[2]:.0f}px" role="img" '
         f'aria-label="{escape(f"{panel.name}: {_words(panel)}")}">'
     ]
     for a, b, mark, look in _edges(panel):
-        route = layout.routes.get((a, b))
-        route = layout.routes[b, a][::-1] if route is None else route
-        marks.append(_edge_svg(route * [INCH, -INCH], widths[a], widths[b], mark, look))
+        known = (a, b) in layout.routes
+        curve = edge_curve(layout, (a, b) if known else (b, a))
+        marks.append(_edge_svg((curve if known else curve[::-1]) * [INCH, -INCH], mark, look))
     for name in panel.graph.nodes:
         (x, y), width = places[name], widths[name]
         marks.append(
@@ -301,34 +302,16 @@ def _words(panel: GraphPanel) -> str:
     return ", ".join(edges) or "no edges"
 
 
-def _edge_svg(route: np.ndarray, from_width: float, to_width: float, mark: str, look: str) -> str:
-    sign = 1.0 if route[-1, 1] >= route[0, 1] else -1.0
-    start = _port(route[0], route[1], from_width, sign * HALF_BOX)
-    end = _port(route[-1], route[-2], to_width, -sign * HALF_BOX)
-    stops, beside = [start], np.array([0.0, sign * HALF_BOX])
-    for point in route[1:-1]:  # straight through the row that lies between
-        stops += [point - beside, point + beside]
-    stops.append(end)
-    curved = len(route) > 2
-    along = np.array([0.0, sign]) if curved else (end - start) / np.linalg.norm(end - start)
-    heads = []
-    if mark != "-":
-        heads.append(_head(end, along))
-        stops[-1] = end - along * HEAD * 0.8
-    if mark == "<->":
-        heads.append(_head(start, -along))
-        stops[0] = start + along * HEAD * 0.8
-    path = f"M{stops[0][0]:.1f} {stops[0][1]:.1f}"
-    for a, b in itertools.pairwise(stops):
-        bend = np.array([0.0, (b[1] - a[1]) / 2])
-        way = (a + bend, b - bend, b) if curved else (b,)
-        path += ("C" if curved else "L") + " ".join(f"{x:.1f} {y:.1f}" for x, y in way)
+def _edge_svg(curve: np.ndarray, mark: str, look: str) -> str:
+    line, heads = np.array(curve), []
+    for end, bend, arrow in ((-1, -2, mark != "-"), (0, 1, mark == "<->")):
+        if arrow:
+            along = (curve[end] - curve[bend]) / np.linalg.norm(curve[end] - curve[bend])
+            heads.append(_head(curve[end], along))
+            line[[end, bend]] -= along * HEAD * 0.8
+    points = [f"{x:.1f} {y:.1f}" for x, y in line]
+    path = f"M{points[0]}C{' '.join(points[1:])}"
     return f'<g class="edge {look}"><path d="{path}"/>{"".join(heads)}</g>'
-
-
-def _port(at: np.ndarray, towards: np.ndarray, width: float, rise: float) -> np.ndarray:
-    shift = np.clip(0.25 * (towards[0] - at[0]), -0.35 * width, 0.35 * width)
-    return np.array([at[0] + shift, at[1] + rise])
 
 
 def _head(tip: np.ndarray, along: np.ndarray) -> str:
