@@ -30,6 +30,7 @@ from ctvae.graph.edge_scores import (
     expected_shd,
 )
 from ctvae.graph.endpoint_marks import endpoint_confusion
+from ctvae.graph.equivalence_class import class_members, class_size, sample_member
 from ctvae.graph.ges import GES
 from ctvae.graph.graph_learner import GraphLearner
 from ctvae.graph.graph_scores import GraphScore
@@ -104,6 +105,8 @@ __all__ = [
     "ancestor_aid",
     "bdeu_from_counts",
     "bootstrap",
+    "class_members",
+    "class_size",
     "compare_graphs",
     "confusion_matrices",
     "edge_average_precision",
@@ -122,6 +125,7 @@ __all__ = [
     "permute_columns",
     "r2_sortability",
     "random_graph",
+    "sample_member",
     "shd",
     "sid",
     "sort_and_regress",
