@@ -48,6 +48,8 @@ from ctvae.graph.permutations import BOSS, GRaSP
 from ctvae.graph.projection import latent_projection
 from ctvae.graph.residual_tests import ResidualTest
 from ctvae.graph.scores import BDeuScores, bdeu_from_counts
+from ctvae.graph.separation import all_separations, mutilate, separated
+from ctvae.graph.separation_distance import separation_distance
 from ctvae.graph.sortability import r2_sortability, varsortability
 from ctvae.graph.stability import Stability, bootstrap, permute_columns
 from ctvae.graph.table_tests import IndependenceResults
@@ -102,6 +104,7 @@ __all__ = [
     "Stability",
     "ThinTables",
     "UnknownTargetScores",
+    "all_separations",
     "ancestor_aid",
     "bdeu_from_counts",
     "bootstrap",
@@ -120,12 +123,15 @@ __all__ = [
     "latent_projection",
     "learn_continuous_graph",
     "learn_graph",
+    "mutilate",
     "oset_aid",
     "parent_aid",
     "permute_columns",
     "r2_sortability",
     "random_graph",
     "sample_member",
+    "separated",
+    "separation_distance",
     "shd",
     "sid",
     "sort_and_regress",

@@ -20,6 +20,8 @@ MANY_NODES, DENSE = 500, 8.0
 """Above so many nodes and so many edges at each, oset-AID takes minutes and must be asked for."""
 MANY_NODES_ALONE = 200
 """Above so many nodes the optimal sets need gadjid."""
+MANY_PAIRS = 300
+"""Above so many nodes the separation distance must be asked for."""
 
 
 class Interval(NamedTuple):
@@ -55,6 +57,7 @@ class ComparisonRow:
         parent_aid: The same, also with CPDAGs.
         ancestor_aid: Wrong effects by ancestor adjustment.
         oset_aid: Wrong effects by optimal adjustment.
+        separation_distance: Share of separations that only one of the two graphs has.
         average_precision: Area under the precision-recall curve of the edge probabilities.
         brier: Their mean squared error over ordered pairs.
         calibration_error: Their expected calibration error, ten bins of equal width.
@@ -83,6 +86,7 @@ class ComparisonRow:
     parent_aid: float | None = None
     ancestor_aid: float | None = None
     oset_aid: float | None = None
+    separation_distance: float | None = None
     average_precision: float | None = None
     brier: float | None = None
     calibration_error: float | None = None
@@ -196,9 +200,17 @@ def make_row(
 
 
 def _check_cost(score: GraphScore, run: Outcome, reference: Reference | None) -> None:
-    if score is not GraphScore.OSET_AID or run.graph is None or reference is None:
+    if run.graph is None or reference is None:
         return
     size = len(run.graph.nodes)
+    if score is GraphScore.SEPARATION_DISTANCE and size > MANY_PAIRS:
+        msg = (
+            f"the separation distance of {size} nodes takes a minute or more: ask by "
+            "scores=[GraphScore.SEPARATION_DISTANCE]"
+        )
+        raise CTVAEError(msg)
+    if score is not GraphScore.OSET_AID:
+        return
     degree = 2 * max(run.graph.num_edges, reference.truth.num_edges) / max(size, 1)
     if size > MANY_NODES and degree > DENSE:
         msg = f"oset-AID of {size} dense nodes takes minutes: ask by scores=[GraphScore.OSET_AID]"

@@ -21,6 +21,7 @@ from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.distances import precision_recall, shd
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.outcomes import Outcome
+from ctvae.graph.separation_distance import separation_distance
 from ctvae.graph.tables import Column
 
 __all__ = ["COLUMNS", "PAIRWISE", "GraphScore", "Reference", "score_run"]
@@ -51,6 +52,7 @@ class GraphScore(Enum):
     PARENT_AID = "parent_aid"
     ANCESTOR_AID = "ancestor_aid"
     OSET_AID = "oset_aid"
+    SEPARATION_DISTANCE = "separation_distance"
     AVERAGE_PRECISION = "average_precision"
     BRIER = "brier"
     CALIBRATION_ERROR = "calibration_error"
@@ -74,6 +76,7 @@ COLUMNS: Mapping[GraphScore, Column] = {
     S.PARENT_AID: Column("parent-AID", min, 1, "wrong effects", "parent"),
     S.ANCESTOR_AID: Column("ancestor-AID", min, 1, "wrong effects", "anc."),
     S.OSET_AID: Column("oset-AID", min, 1, "wrong effects", "O-set"),
+    S.SEPARATION_DISTANCE: Column("separation distance", min, 2, "separations", "wrong"),
     S.AVERAGE_PRECISION: Column("AUPRC", max, 2, "edge probabilities", "AUPRC"),
     S.BRIER: Column("Brier", min, 3, "edge probabilities", "Brier"),
     S.CALIBRATION_ERROR: Column("ECE", min, 3, "edge probabilities", "ECE"),
@@ -207,6 +210,7 @@ PAIRWISE: Mapping[GraphScore, Callable[[CausalGraph, Reference], float | None]] 
     S.PARENT_AID: _mistakes(adjustment.parent_aid),
     S.ANCESTOR_AID: _mistakes(adjustment.ancestor_aid),
     S.OSET_AID: _mistakes(adjustment.oset_aid),
+    S.SEPARATION_DISTANCE: lambda graph, to: separation_distance(graph, to.truth),
 }
 """The scores that compare two graphs: the second stands for the truth."""
 
