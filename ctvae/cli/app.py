@@ -56,6 +56,80 @@ def demo(
     run_demo(data, rule, seed=seed, out=out, command=command)
 
 
+@app.command()
+def discover(
+    data: Annotated[Path, typer.Argument(help="CSV with a head: one column a slot, codes below.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="pc, fci, cd-nod, ges, boss, grasp, order-mcmc, interventional-bdeu or "
+            "differentiable."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The graph's file, JSON.")] = Path("graph.json"),
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting, NAME=VALUE; may be repeated.")
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(help="The column that names the slots set in a row, with + between."),
+    ] = None,
+    regimes: Annotated[
+        str | None,
+        typer.Option(help="The column that labels what was done where the target is not known."),
+    ] = None,
+    knowledge: Annotated[
+        Path | None, typer.Option(help="JSON with required, forbidden and tiers.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples that show how stable edges are.")
+    ] = 0,
+    jobs: Annotated[int, typer.Option(help="Resamples at a time; -1 for one on each core.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of everything random.")] = 0,
+) -> None:
+    """Learn a causal graph from a CSV file of codes, and write it as JSON."""
+    from ctvae.cli.graphs import discover_file
+
+    typer.echo(
+        discover_file(
+            data,
+            method=method,
+            settings=set_ or [],
+            targets=targets,
+            regimes=regimes,
+            knowledge=knowledge,
+            num_resamples=bootstrap,
+            n_jobs=jobs,
+            seed=seed,
+            out=out,
+        )
+    )
+
+
+@app.command()
+def compare(
+    graphs: Annotated[list[Path], typer.Argument(help="JSON, DOT, GML, BIF or dagitty files.")],
+    truth: Annotated[Path | None, typer.Option(help="The true graph's file.")] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(help="Scores with commas between, as shd,sid; all if left out."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The table's file: md, tex or csv; printed if left out.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="A picture of all graphs: png, pdf, svg.")
+    ] = None,
+) -> None:
+    """Compare graphs with a truth, or with one another, as a table for a paper."""
+    from ctvae.cli.graphs import compare_files, draw, write_table
+
+    found = compare_files(graphs, truth=truth, scores=scores)
+    if plot is not None:
+        draw(found, plot)
+    typer.echo(write_table(found, out))
+
+
 def main() -> None:
     """Runs the command; an error of the user ends in one line and exit code 2."""
     try:

@@ -1,0 +1,95 @@
+"""Discovery methods by name, with settings written as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+from ctvae.errors import DataError, did_you_mean
+from ctvae.graph import (
+    BOSS,
+    CDNOD,
+    FCI,
+    GES,
+    PC,
+    DifferentiableDiscovery,
+    DiscoveryMethod,
+    GRaSP,
+    InterventionalBDeu,
+    OrderMCMC,
+)
+from ctvae.graph.independence import ChiSquared, GSquared, IndependenceTest
+from ctvae.graph.residual_tests import ResidualTest
+
+__all__ = ["METHODS", "make_method"]
+
+METHODS: dict[str, type] = {
+    "pc": PC,
+    "fci": FCI,
+    "cd-nod": CDNOD,
+    "ges": GES,
+    "boss": BOSS,
+    "grasp": GRaSP,
+    "order-mcmc": OrderMCMC,
+    "interventional-bdeu": InterventionalBDeu,
+    "differentiable": DifferentiableDiscovery,
+}
+TESTS: dict[str, type] = {"g2": GSquared, "chi2": ChiSquared, "residual": ResidualTest}
+
+
+def make_method(name: str, settings: Sequence[str] = ()) -> DiscoveryMethod:
+    """Makes a method from its name and settings.
+
+    Args:
+        name: One of ``METHODS``.
+        settings: ``"name=value"`` each: a number, ``none``, or for ``test`` one of ``TESTS``.
+
+    Returns:
+        The method.
+
+    Raises:
+        DataError: On an unknown method or setting, or a value that does not fit.
+
+    Example:
+        >>> make_method("pc", ["alpha=0.05", "test=chi2"])
+        PC(alpha=0.05, max_conditioning=None, test=ChiSquared())
+    """
+    if name not in METHODS:
+        msg = f"no method is called {name!r}{did_you_mean(name, METHODS)}; known: "
+        raise DataError(msg + ", ".join(METHODS))
+    kind = METHODS[name]
+    hints = get_type_hints(kind)
+    known = {field.name: hints[field.name] for field in fields(kind)}
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or key not in known:
+            msg = f"--set takes NAME=VALUE, got {setting!r}{did_you_mean(key, known)}; {name} has "
+            raise DataError(msg + ", ".join(known))
+        given[key] = _read(key, text, known[key])
+    method: DiscoveryMethod = kind(**given)
+    return method
+
+
+def _read(key: str, text: str, hint: Any) -> object:  # noqa: ANN401  # a type, as annotated
+    kinds = get_args(hint) or (hint,)
+    if IndependenceTest in kinds:
+        if text not in TESTS:
+            msg = f"{key}={text} names no test{did_you_mean(text, TESTS)}; known: "
+            raise DataError(msg + ", ".join(TESTS))
+        return TESTS[text]()
+    if type(None) in kinds and text.lower() == "none":
+        return None
+    for kind in (int, float):
+        if kind in kinds:
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    if not {int, float} & set(kinds):
+        msg = f"{key} is no number; set it in Python"
+        raise DataError(msg)
+    wanted = "an integer" if float not in kinds else "a number"
+    msg = f"{key} takes {wanted}{' or none' if type(None) in kinds else ''}, got {text!r}"
+    raise DataError(msg)
