@@ -82,7 +82,7 @@ def test_one_row_is_no_evidence(name):
     codes, slots = torch.tensor([[0, 1, 0]]), SlotSpace.from_cardinalities([2, 2, 2])
     method = METHODS[name](2)
     if name in NEED_ROWS:
-        with pytest.raises(CTVAEError, match="row|regime"):
+        with pytest.raises(CTVAEError, match=r"row|regime"):
             learn(method, codes, slots)
         return
     result = learn(method, codes, slots)
