@@ -22,6 +22,8 @@ __all__ = ["BDeuScores", "bdeu_from_counts", "check_score_settings", "row_gains"
 
 EXACT_FLOAT32 = 2**24
 """Below this, counts are exact in single precision."""
+LARGEST_CACHE = 2**27
+"""Codes of all copies of the rows that are kept, one for each slot that was set: 1 GiB."""
 
 
 def check_score_settings(equivalent_sample_size: float, edge_penalty: float) -> None:
@@ -154,7 +156,7 @@ class BDeuScores:
         self._sizes = tuple(int(size) for size in cardinalities)
         self._prior = float(equivalent_sample_size)
         self._targets = targets
-        self._rows: dict[int, tuple[Tensor, Tensor]] = {}
+        self._rows: dict[int | None, tuple[Tensor, Tensor]] = {}
         self._known: dict[tuple[int, tuple[int, ...]], Tensor] = {}
 
     def local(self, child: int, parents: Iterable[int]) -> Float[Tensor, ""]:
@@ -282,11 +284,16 @@ class BDeuScores:
 
     def _child_rows(self, child: int) -> tuple[Tensor, Tensor]:
         # the rows that speak of a child, as columns (slots, rows), and how often each one counts
-        if child not in self._rows:
-            rows = self._codes if self._targets is None else self._codes[~self._targets[:, child]]
+        natural = None if self._targets is None else ~self._targets[:, child]
+        whole = natural is None or bool(natural.all())
+        key = None if whole else child  # slots that were never set share all rows
+        if key not in self._rows:
+            rows = self._codes if whole else self._codes[natural]
+            if len(self._rows) * self._codes.numel() > LARGEST_CACHE:
+                self._rows.clear()
             weights = rows.new_ones(len(rows)).double()
-            self._rows[child] = distinct_rows(rows.T.contiguous(), weights, self._widths)
-        return self._rows[child]
+            self._rows[key] = distinct_rows(rows.T.contiguous(), weights, self._widths)
+        return self._rows[key]
 
     @property
     def _widths(self) -> tuple[int, ...]:

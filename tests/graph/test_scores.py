@@ -102,3 +102,15 @@ def test_bad_input_is_refused(codes):
     huge = BDeuScores(codes, [2**21, 2**21, 2**21, 2], equivalent_sample_size=1.0)
     with pytest.raises(StateSpaceError, match="lower max_parents"):
         huge.local(3, [0, 1, 2])
+
+
+def test_slots_that_were_never_set_share_the_rows():
+    """A copy for each of 300 slots of 10,000 rows took 7 GB."""
+    codes = torch.randint(2, (50, 4), generator=torch.Generator().manual_seed(0))
+    targets = torch.zeros(50, 4, dtype=torch.bool)
+    targets[:20, 1] = True
+    for given, copies in ((None, 1), (targets, 2)):
+        scores = BDeuScores(codes, [2] * 4, equivalent_sample_size=1.0, targets=given)
+        for child in range(4):
+            scores.local(child, [(child + 1) % 4])
+        assert len(scores._rows) == copies
