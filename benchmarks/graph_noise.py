@@ -135,6 +135,7 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         panels[down, 0].set_ylim(bottom=0)
     for panel in panels[-1]:
         panel.set_xlabel("codes misread, %")
+        panel.set_xticks([100 * error for error in ERRORS])
     panels[0, 0].legend(frameon=False, fontsize=9)
     figure.savefig(path, dpi=110)
     print(f"drawn in docs/_static/{path.name}")
