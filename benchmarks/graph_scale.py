@@ -16,7 +16,7 @@ from ctvae.graph import BOSS, GES, PC, CausalGraph, DiscoveryMethod, GRaSP, Orde
 
 SIZES = (10, 30, 100, 300, 1000)
 ROWS, CODES = 10_000, 3
-LARGEST = {"OrderMCMC": 300, "PC": 1000, "GES": 300, "BOSS": 100, "GRaSP": 100}
+LARGEST = {"OrderMCMC": 1000, "PC": 1000, "GES": 300, "BOSS": 100, "GRaSP": 100}
 METHODS: dict[str, DiscoveryMethod] = {
     "OrderMCMC": OrderMCMC(num_samples=0),
     "PC": PC(alpha=0.01),
