@@ -44,7 +44,7 @@ SIBLINGS = {
     "data": {"models", "library"},
     "library": {"models", "data"},
 }
-CAUSAL_LEARN = {"graph/classical.py", "graph/formats.py"}
+CAUSAL_LEARN = {"graph/classical.py", "graph/formats.py", "graph/lingam.py"}
 HEAVY = ("causallearn", "matplotlib", "pandas", "lightning_fabric", "scipy", "sklearn", "rich")
 MAX_LINES = 400
 

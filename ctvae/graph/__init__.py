@@ -31,6 +31,7 @@ from ctvae.graph.edge_scores import (
 )
 from ctvae.graph.endpoint_marks import endpoint_confusion
 from ctvae.graph.equivalence_class import class_members, class_size, sample_member
+from ctvae.graph.gaussian_tests import FisherZ
 from ctvae.graph.ges import GES
 from ctvae.graph.graph_learner import GraphLearner
 from ctvae.graph.graph_scores import GraphScore
@@ -39,6 +40,7 @@ from ctvae.graph.independence import BoundTest, ChiSquared, GSquared, Independen
 from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.knowledge import Knowledge
+from ctvae.graph.lingam import DirectLiNGAM
 from ctvae.graph.masked_conditionals import MaskedConditionals
 from ctvae.graph.neural_discovery import DifferentiableDiscovery
 from ctvae.graph.order_mcmc import OrderMCMC
@@ -72,12 +74,14 @@ __all__ = [
     "ComparisonRow",
     "DAGMALinear",
     "DifferentiableDiscovery",
+    "DirectLiNGAM",
     "DiscoveryMethod",
     "DiscoveryResult",
     "DiscoveryStatus",
     "EdgeEvidence",
     "EdgeState",
     "Failure",
+    "FisherZ",
     "GRaSP",
     "GSquared",
     "GraphComparison",

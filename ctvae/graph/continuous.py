@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -14,37 +14,50 @@ from torch import Tensor
 from ctvae.errors import DataError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.distances import shd
+from ctvae.graph.kinds import GraphKind
 from ctvae.graph.settling import reachable
 from ctvae.graph.sortability import r2_sortability, varsortability
 from ctvae.randomness import Seed
 
 __all__ = [
+    "ContinuousEstimate",
     "ContinuousMethod",
     "ScaledGraph",
     "ScaledGraphs",
     "learn_continuous_graph",
+    "strongest_dag",
 ]
+
+
+class ContinuousEstimate(NamedTuple):
+    """What a method learned on one scale.
+
+    Attributes:
+        graph: The graph.
+        weights: ``[i, j]`` the weight of ``i -> j``; ``None`` where a method has none.
+        left_out: How many edges would have closed a cycle.
+    """
+
+    graph: CausalGraph
+    weights: Float[Tensor, "variables variables"] | None = None
+    left_out: int = 0
 
 
 class ContinuousMethod(Protocol):
     """What ``learn_continuous_graph`` asks of a method."""
 
-    @property
-    def threshold(self) -> float:
-        """Weights below it are no edges."""
-        ...
-
-    def weights(
-        self, data: Float[Tensor, "rows variables"], *, seed: Seed = 0
-    ) -> Float[Tensor, "variables variables"]:
-        """Learns the weights of edges.
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns a graph on the scale given.
 
         Args:
             data: Centred rows, float64.
+            names: Of the variables.
             seed: The seed of a method that draws.
 
         Returns:
-            ``[i, j]`` the weight of ``i -> j``.
+            The graph, with weights where the method has them.
         """
         ...
 
@@ -54,19 +67,20 @@ class ScaledGraph:
     """A graph learned on one scale of the data.
 
     Attributes:
-        graph: The DAG of the weights from the threshold up; where these have a cycle, the
-            strongest first.
+        graph: The graph; of a method with weights the DAG of those from the threshold up, where
+            these have a cycle the strongest first.
         weights: ``(variables, variables)`` float64, ``[i, j]`` the weight of ``i -> j`` on that
-            scale, before the threshold.
+            scale, before the threshold; ``None`` where the method has none.
         left_out: How many weights from the threshold up would have closed a cycle.
         varsortability: The share of the graph's paths along which the variance of the *raw* data
-            grows; near 1, sorting by variance gives the same order. ``None`` without edges.
+            grows; near 1, sorting by variance gives the same order. ``None`` without edges, and for
+            graphs that leave directions open.
         r2_sortability: The same for the explained variance.
         cpu_seconds: Processor time.
     """
 
     graph: CausalGraph
-    weights: Float[Tensor, "variables variables"]
+    weights: Float[Tensor, "variables variables"] | None
     left_out: int
     varsortability: float | None
     r2_sortability: float | None
@@ -137,8 +151,8 @@ def learn_continuous_graph(
     Args:
         data: ``(rows, variables)`` floats, on any device.
         names: Of the variables; ``x0, x1, ...`` where ``None``.
-        method: ``DAGMALinear(...)``, ``DAGMAMLP(...)`` or any object with ``weights`` and
-            ``threshold``.
+        method: ``DAGMALinear(...)``, ``DAGMAMLP(...)``, ``DirectLiNGAM()``, ``PC(test=FisherZ())``
+            or any object with ``estimate``.
         seed: The seed of methods that draw.
 
     Returns:
@@ -181,22 +195,33 @@ def _learn(
     seed: Seed,
 ) -> ScaledGraph:
     start = time.process_time()
-    weights = method.weights(rows, seed=seed)
-    dag, left_out = _strongest_dag(weights, method.threshold)
+    found = method.estimate(rows, ordered, seed=seed)
+    graph, weights = found.graph.reorder(names), found.weights
     back = [list(ordered).index(name) for name in names]
-    graph = CausalGraph.from_numpy(dag[back][:, back].numpy().astype("int8"), names)
-    some = graph.num_edges > 0
+    some = graph.kind is GraphKind.DAG and graph.num_edges > 0
     return ScaledGraph(
         graph=graph,
-        weights=weights[back][:, back],
-        left_out=left_out,
+        weights=None if weights is None else weights[back][:, back],
+        left_out=found.left_out,
         varsortability=varsortability(data, graph) if some else None,
         r2_sortability=r2_sortability(data, graph) if some else None,
         cpu_seconds=time.process_time() - start,
     )
 
 
-def _strongest_dag(weights: Tensor, threshold: float) -> tuple[Tensor, int]:
+def strongest_dag(
+    weights: Float[Tensor, "variables variables"], threshold: float, names: Sequence[str]
+) -> ContinuousEstimate:
+    """Takes weights as edges from the strongest down, without those that close a cycle.
+
+    Args:
+        weights: ``[i, j]`` the weight of ``i -> j``.
+        threshold: Weights below it are no edges, and zeros never are.
+        names: Of the variables.
+
+    Returns:
+        The DAG, the weights, and how many edges were left out.
+    """
     sizes = weights.detach().abs().cpu()
     strong = (sizes >= max(threshold, torch.finfo(sizes.dtype).tiny)).nonzero().tolist()
     dag, left_out = torch.zeros(sizes.shape, dtype=torch.bool), 0
@@ -205,7 +230,8 @@ def _strongest_dag(weights: Tensor, threshold: float) -> tuple[Tensor, int]:
             left_out += 1
         else:
             dag[i, j] = True
-    return dag, left_out
+    graph = CausalGraph.from_numpy(dag.numpy().astype("int8"), names)
+    return ContinuousEstimate(graph, weights, left_out)
 
 
 def _check(data: Tensor, names: Sequence[str] | None) -> tuple[Tensor, list[str]]:

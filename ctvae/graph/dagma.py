@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ctvae.errors import DataError
 from ctvae.graph.acyclicity import LogDet
+from ctvae.graph.continuous import ContinuousEstimate, strongest_dag
 from ctvae.randomness import Seed, check_count, make_generator
 
 __all__ = ["DAGMAMLP", "CentralPath", "DAGMALinear"]
@@ -159,6 +160,21 @@ class DAGMALinear:
     def __post_init__(self) -> None:
         _check(l1=self.l1, threshold=self.threshold)
 
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns a DAG on the scale given.
+
+        Args:
+            data: Centred rows.
+            names: Of the variables.
+            seed: Unused.
+
+        Returns:
+            The DAG of the weights from the threshold up, and the weights.
+        """
+        return strongest_dag(self.weights(data, seed=seed), self.threshold, names)
+
     def weights(
         self, data: Float[Tensor, "rows variables"], *, seed: Seed = 0
     ) -> Float[Tensor, "variables variables"]:
@@ -224,6 +240,21 @@ class DAGMAMLP:
     def __post_init__(self) -> None:
         _check(l1=self.l1, l2=self.l2, threshold=self.threshold)
         check_count(self.width, "width", least=1)
+
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns a DAG on the scale given.
+
+        Args:
+            data: Centred rows.
+            names: Of the variables.
+            seed: For the first parameters.
+
+        Returns:
+            The DAG of the weights from the threshold up, and the weights.
+        """
+        return strongest_dag(self.weights(data, seed=seed), self.threshold, names)
 
     def weights(
         self, data: Float[Tensor, "rows variables"], *, seed: Seed = 0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from ctvae.errors import DataError
 from ctvae.graph import equivalence
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.colliders import Orientation, orient
+from ctvae.graph.continuous import ContinuousEstimate
 from ctvae.graph.discovery import (
     DiscoveryResult,
     DiscoveryStatus,
@@ -110,6 +114,29 @@ class PC:
             edge_evidence=evidence_of_tests(graph, skeleton),
             thin_tables=thin,
         )
+
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns the graph of continuous variables, by a test of floats such as ``FisherZ``.
+
+        Args:
+            data: Floats; scale and origin do not matter to that test.
+            names: Of the variables.
+            seed: The seed of a test that draws.
+
+        Returns:
+            The graph, without weights.
+
+        Raises:
+            DataError: When the test is one of codes.
+        """
+        test, rules = self.test.bind(data, seed=seed), Knowledge().over(names)
+        skeleton = find_skeleton(
+            test, len(names), alpha=self.alpha, max_conditioning=self.max_conditioning
+        )
+        oriented = orient(skeleton, test, rules, max_conditioning=self.max_conditioning)
+        return ContinuousEstimate(CausalGraph.from_numpy(untangle(oriented), names))
 
 
 def check_test_settings(alpha: float, max_conditioning: int | None, test: IndependenceTest) -> None:

@@ -98,6 +98,9 @@ class ResidualTest:
         Raises:
             DataError: When there are fewer than 4 rows.
         """
+        if codes.is_floating_point():
+            msg = f"ResidualTest is for codes, got {codes.dtype} numbers; take FisherZ"
+            raise DataError(msg)
         if weights is not None:
             codes = codes.repeat_interleave(weights.long(), 0)
         if len(codes) < 4:

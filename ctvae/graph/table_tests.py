@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import StateSpaceError
+from ctvae.errors import DataError, StateSpaceError
 
 __all__ = [
     "IndependenceResults",
@@ -134,6 +134,9 @@ class TableTests:
         *,
         weights: Float[Tensor, " rows"] | None = None,
     ) -> None:
+        if codes.is_floating_point():
+            msg = f"tests on tables count codes, got {codes.dtype} numbers; take FisherZ"
+            raise DataError(msg)
         columns, sizes = _occurring(codes)
         order = sizes.argsort(stable=True)
         # columns are kept from few codes to many, so that sets of like sizes share one layout
