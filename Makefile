@@ -11,6 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(STAMP)  ## train on the built-in world, discover, intervene, retrieve; writes runs/demo/report.html
 	$(BIN)/ctvae demo
 
+test: OMP_NUM_THREADS = 1  # small tensors: a second thread waits more than it helps
 test: $(STAMP)  ## the tests that fit in ten minutes
 	$(BIN)/python -m pytest -q
 
