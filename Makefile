@@ -11,7 +11,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(STAMP)  ## train on the built-in world, discover, intervene, retrieve; writes runs/demo/report.html
 	$(BIN)/ctvae demo
 
-test: OMP_NUM_THREADS = 1  # small tensors: a second thread waits more than it helps
+# Small tensors: a second thread waits more than it helps.
+test: OMP_NUM_THREADS = 1
 test: $(STAMP)  ## the tests that fit in ten minutes
 	$(BIN)/python -m pytest -q
 
