@@ -236,8 +236,8 @@ def _graph_noise(record: Mapping[str, Any]) -> str:
 def _graph_scale(record: Mapping[str, Any]) -> str:
     text = (
         "## Graphs of up to 1,000 slots\n\nRandom DAGs of average degree 4 over slots of 3 codes, "
-        "10,000 observational rows, one thread, one graph of each size. Methods stop where the "
-        "next size would take over an hour.\n\n![time and SHD](../_static/graph_scale.png)"
+        "10,000 observational rows, one thread, one graph of each size; GES was run "
+        "up to 300 slots, BOSS and GRaSP up to 100.\n\n![time and SHD](../_static/graph_scale.png)"
     )
     keys = ("CPU s", "edges", "SHD to the CPDAG")
     return f"{text}\n\n{_grouped(record['rows'], ('method', 'slots'), keys)}"

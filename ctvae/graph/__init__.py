@@ -3,6 +3,7 @@
 from ctvae.graph.acyclicity import Acyclicity, LogDet, Order, Spectral
 from ctvae.graph.adjustment import AdjustmentDistance, ancestor_aid, oset_aid, parent_aid, sid
 from ctvae.graph.baselines import SortKey, empty_graph, random_graph, sort_and_regress
+from ctvae.graph.bic_scores import BICScores
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.cd_nod import CDNOD
 from ctvae.graph.classical import FCI
@@ -67,6 +68,7 @@ __all__ = [
     "Acyclicity",
     "AdjustmentDistance",
     "BDeuScores",
+    "BICScores",
     "BoundTest",
     "CausalGraph",
     "CentralPath",
