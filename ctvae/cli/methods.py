@@ -20,6 +20,7 @@ from ctvae.graph import (
     OrderMCMC,
 )
 from ctvae.graph.independence import ChiSquared, GSquared, IndependenceTest
+from ctvae.graph.local_scores import BIC, BDeu, LocalScore
 from ctvae.graph.residual_tests import ResidualTest
 
 __all__ = ["METHODS", "make_method"]
@@ -36,6 +37,11 @@ METHODS: dict[str, type] = {
     "differentiable": DifferentiableDiscovery,
 }
 TESTS: dict[str, type] = {"g2": GSquared, "chi2": ChiSquared, "residual": ResidualTest}
+SCORES: dict[str, type] = {"bdeu": BDeu, "bic": BIC}
+CHOICES: dict[type, tuple[str, dict[str, type]]] = {
+    IndependenceTest: ("test", TESTS),
+    LocalScore: ("score", SCORES),
+}
 
 
 def make_method(name: str, settings: Sequence[str] = ()) -> DiscoveryMethod:
@@ -43,7 +49,8 @@ def make_method(name: str, settings: Sequence[str] = ()) -> DiscoveryMethod:
 
     Args:
         name: One of ``METHODS``.
-        settings: ``"name=value"`` each: a number, ``none``, or for ``test`` one of ``TESTS``.
+        settings: ``"name=value"`` each: a number, ``none``, for ``test`` one of ``TESTS`` or for
+            ``score`` one of ``SCORES``.
 
     Returns:
         The method.
@@ -74,11 +81,12 @@ def make_method(name: str, settings: Sequence[str] = ()) -> DiscoveryMethod:
 
 def _read(key: str, text: str, hint: Any) -> object:  # noqa: ANN401  # a type, as annotated
     kinds = get_args(hint) or (hint,)
-    if IndependenceTest in kinds:
-        if text not in TESTS:
-            msg = f"{key}={text} names no test{did_you_mean(text, TESTS)}; known: "
-            raise DataError(msg + ", ".join(TESTS))
-        return TESTS[text]()
+    for kind, (what, choices) in CHOICES.items():
+        if kind in kinds:
+            if text not in choices:
+                msg = f"{key}={text} names no {what}{did_you_mean(text, choices)}; known: "
+                raise DataError(msg + ", ".join(choices))
+            return choices[text]()
     if type(None) in kinds and text.lower() == "none":
         return None
     for kind in (int, float):

@@ -32,6 +32,7 @@ from ctvae.graph.edge_scores import (
 )
 from ctvae.graph.endpoint_marks import endpoint_confusion
 from ctvae.graph.equivalence_class import class_members, class_size, sample_member
+from ctvae.graph.gaussian_scores import GaussianBIC
 from ctvae.graph.gaussian_tests import FisherZ
 from ctvae.graph.ges import GES
 from ctvae.graph.graph_learner import GraphLearner
@@ -42,6 +43,7 @@ from ctvae.graph.interventional import InterventionalBDeu
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.lingam import DirectLiNGAM
+from ctvae.graph.local_scores import BIC, BDeu, LocalScore
 from ctvae.graph.masked_conditionals import MaskedConditionals
 from ctvae.graph.neural_discovery import DifferentiableDiscovery
 from ctvae.graph.order_mcmc import OrderMCMC
@@ -59,6 +61,7 @@ from ctvae.graph.table_tests import IndependenceResults
 from ctvae.graph.target_scores import UnknownTargetScores
 
 __all__ = [
+    "BIC",
     "BOSS",
     "CDNOD",
     "DAGMAMLP",
@@ -67,6 +70,7 @@ __all__ = [
     "PC",
     "Acyclicity",
     "AdjustmentDistance",
+    "BDeu",
     "BDeuScores",
     "BICScores",
     "BoundTest",
@@ -86,6 +90,7 @@ __all__ = [
     "FisherZ",
     "GRaSP",
     "GSquared",
+    "GaussianBIC",
     "GraphComparison",
     "GraphKind",
     "GraphLearner",
@@ -97,6 +102,7 @@ __all__ = [
     "Interval",
     "InterventionalBDeu",
     "Knowledge",
+    "LocalScore",
     "LogDet",
     "MaskedConditionals",
     "NoiseCorrected",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.continuous import ContinuousEstimate
 from ctvae.graph.discovery import (
     DiscoveryResult,
     DiscoveryStatus,
@@ -94,10 +95,7 @@ class FCI:
             max_conditioning=self.max_conditioning,
             apart=rules.apart,
         )
-        graph = CausalGraph.from_edges(nodes=names)
-        if len(names) > 1:
-            endpoints = self._endpoints(codes, test, names, rules if knowledge else None)
-            graph = CausalGraph.from_causallearn(endpoints, names)
+        graph = self._graph(codes, test, names, rules if knowledge else None)
         thin = ThinTables.of(skeleton, names)
         return DiscoveryResult(
             graph=graph,
@@ -109,19 +107,37 @@ class FCI:
             thin_tables=thin,
         )
 
-    def _endpoints(
-        self,
-        codes: Int[Tensor, "rows slots"],
-        test: _Remembered,
-        names: tuple[str, ...],
-        rules: Constraints | None,
-    ) -> np.ndarray:
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns the graph of continuous variables, by a test of floats such as ``FisherZ``.
+
+        Args:
+            data: Floats; scale and origin do not matter to that test.
+            names: Of the variables.
+            seed: The seed of a test that draws.
+
+        Returns:
+            The PAG, without weights.
+
+        Raises:
+            DataError: When the test is one of codes.
+        """
+        test = _Remembered(self.test.bind(data, seed=seed))
+        find_skeleton(test, len(names), alpha=self.alpha, max_conditioning=self.max_conditioning)
+        return ContinuousEstimate(self._graph(data, test, tuple(names), None))
+
+    def _graph(
+        self, data: Tensor, test: _Remembered, names: tuple[str, ...], rules: Constraints | None
+    ) -> CausalGraph:
+        if len(names) < 2:
+            return CausalGraph.from_edges(nodes=names)
         from causallearn.search.ConstraintBased.FCI import fci
 
         with warnings.catch_warnings(), redirect_stdout(StringIO()):  # it prints edges it finds
             warnings.simplefilter("ignore")
             graph, _ = fci(
-                codes.cpu().numpy(),
+                data.cpu().numpy(),
                 _register_bridge(),
                 float(self.alpha),
                 depth=-1 if self.max_conditioning is None else self.max_conditioning,
@@ -130,7 +146,7 @@ class FCI:
                 node_names=list(names),
                 ours=test,
             )
-        return np.asarray(graph.graph)
+        return CausalGraph.from_causallearn(np.asarray(graph.graph), names)
 
 
 class _Remembered:

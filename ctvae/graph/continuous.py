@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple, Protocol
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor
 
 from ctvae.errors import DataError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.graph.distances import shd
 from ctvae.graph.kinds import GraphKind
 from ctvae.graph.settling import reachable
 from ctvae.graph.sortability import r2_sortability, varsortability
@@ -111,18 +111,22 @@ class ScaledGraphs:
     rows_used: int
 
     @property
-    def shd(self) -> int:
-        """How many pairs the two graphs differ in; above 0, units decided on the answer."""
-        return shd(self.raw.graph, self.standardised.graph)
+    def num_differences(self) -> int:
+        """In how many pairs the marks of the two differ; above 0, units decided on the answer."""
+        return sum(
+            self.raw.graph.mark(a, b) != self.standardised.graph.mark(a, b)
+            for a, b in combinations(self.raw.graph.nodes, 2)
+        )
 
     @property
     def advice(self) -> str:
         """What the difference between the two graphs means."""
-        if not self.shd:
+        if not self.num_differences:
             return "both scales give one graph, so the units did not decide it"
         return (
-            f"the graphs differ in {self.shd} pairs, so the units of the variables decide; unless "
-            "these mean something, believe neither, and prefer a method that ignores scale"
+            f"the graphs differ in {self.num_differences} pairs, so the units of the variables "
+            "decide; unless these mean something, believe neither, and prefer a method that "
+            "ignores scale"
         )
 
     def __repr__(self) -> str:
@@ -139,7 +143,7 @@ def learn_continuous_graph(
     method: ContinuousMethod,
     seed: Seed = 0,
 ) -> ScaledGraphs:
-    """Learns a DAG over continuous variables twice: from raw and from standardised data.
+    """Learns a graph over continuous variables twice: from raw and from standardised data.
 
     It is a call of its own beside ``learn_graph``, which takes codes of slots: floats have no
     codes, and one graph would not be an honest answer. Methods that minimise squared errors lean on
@@ -151,8 +155,9 @@ def learn_continuous_graph(
     Args:
         data: ``(rows, variables)`` floats, on any device.
         names: Of the variables; ``x0, x1, ...`` where ``None``.
-        method: ``DAGMALinear(...)``, ``DAGMAMLP(...)``, ``DirectLiNGAM()``, ``PC(test=FisherZ())``
-            or any object with ``estimate``.
+        method: ``DAGMALinear(...)``, ``DAGMAMLP(...)``, ``DirectLiNGAM()``, ``PC(test=FisherZ())``,
+            ``FCI(test=FisherZ())``, ``GES(score=GaussianBIC())`` (``BOSS`` and ``GRaSP``
+            likewise), or any object with ``estimate``.
         seed: The seed of methods that draw.
 
     Returns:

@@ -13,7 +13,7 @@ from ctvae.errors import DataError
 from ctvae.graph.table_tests import IndependenceResults
 from ctvae.randomness import Seed
 
-__all__ = ["FisherZ", "FisherZTests"]
+__all__ = ["FisherZ", "FisherZTests", "correlations"]
 
 SINGULAR = 1e-10
 """The smallest eigenvalue of a correlation matrix of which inverses mean something."""
@@ -64,22 +64,8 @@ class FisherZ:
         if not codes.is_floating_point():
             msg = f"FisherZ tests floats, got {codes.dtype} codes; take GSquared or ChiSquared"
             raise DataError(msg)
-        count = torch.ones(len(codes), dtype=torch.float64, device=codes.device)
-        if weights is not None:
-            count = weights.double()
-        share = count / count.sum()
-        centred = codes.double() - share @ codes.double()
-        covariance = (centred * share[:, None]).T @ centred
-        scale = covariance.diagonal().sqrt()
-        correlation = covariance / (scale[:, None] * scale)
-        valid = bool(torch.isfinite(correlation).all())
-        if not valid or float(torch.linalg.eigvalsh(correlation)[0]) < SINGULAR:
-            msg = (
-                "a variable is constant, not finite or a sum of the others, so partial "
-                "correlations are not defined; leave it out"
-            )
-            raise DataError(msg)
-        return FisherZTests(correlation, float(count.sum()))
+        correlation, _, rows = correlations(codes, weights)
+        return FisherZTests(correlation, rows)
 
 
 @dataclass(frozen=True)
@@ -122,3 +108,36 @@ class FisherZTests:
             p_value=torch.special.erfc(statistic / math.sqrt(2)),
             rows_per_cell=torch.full_like(statistic, torch.inf),
         )
+
+
+def correlations(
+    data: Float[Tensor, "rows variables"], weights: Float[Tensor, " rows"] | None = None
+) -> tuple[Float[Tensor, "variables variables"], Float[Tensor, " variables"], float]:
+    """Gives the correlations of variables, of which partial correlations can be had.
+
+    Args:
+        data: Floats ``(rows, variables)``.
+        weights: How often each row counts; once each where ``None``.
+
+    Returns:
+        The correlations and variances, float64, and how many rows there are.
+
+    Raises:
+        DataError: When a variable is constant, not finite or a sum of others.
+    """
+    count = torch.ones(len(data), dtype=torch.float64, device=data.device)
+    if weights is not None:
+        count = weights.double()
+    share = count / count.sum()
+    centred = data.double() - share @ data.double()
+    covariance = (centred * share[:, None]).T @ centred
+    scale = covariance.diagonal().sqrt()
+    correlation = covariance / (scale[:, None] * scale)
+    valid = bool(torch.isfinite(correlation).all())
+    if not valid or float(torch.linalg.eigvalsh(correlation)[0]) < SINGULAR:
+        msg = (
+            "a variable is constant, not finite or a sum of the others, so partial "
+            "correlations are not defined; leave it out"
+        )
+        raise DataError(msg)
+    return correlation, covariance.diagonal(), float(count.sum())

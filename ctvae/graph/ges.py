@@ -1,15 +1,20 @@
-"""Greedy equivalence search with batched BDeu scores."""
+"""Greedy equivalence search with batched scores."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor
 
 from ctvae.graph.class_search import greedy_equivalence_search
-from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus
+from ctvae.graph.continuous import ContinuousEstimate
+from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, observational_rows
 from ctvae.graph.knowledge import Knowledge
+from ctvae.graph.local_scores import BDeu, LocalScore, check_score
 from ctvae.graph.penalised_scores import PenalisedScores
-from ctvae.graph.scores import check_score_settings
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
@@ -18,21 +23,20 @@ __all__ = ["GES"]
 
 @dataclass(frozen=True)
 class GES:
-    r"""Finds the CPDAG by greedy search over equivalence classes with the BDeu score.
+    r"""Finds the CPDAG by greedy search over equivalence classes for the best sum of scores.
 
-    .. math:: \sum_k \big[ \mathrm{BDeu}_k(\mathrm{Pa}_k) - \lambda |\mathrm{Pa}_k| \big]
+    .. math:: \sum_k \big[ \mathrm{score}_k(\mathrm{Pa}_k) - \lambda |\mathrm{Pa}_k| \big]
 
     Assumes that there is no hidden common cause; with many rows the greedy search is exact. Uses
-    observational rows only. Codes that never occur are not counted as codes. Columns are put in
-    the order of their names, so permuting them permutes the answer and changes nothing else.
+    observational rows only. Columns are put in the order of their names, so permuting them
+    permutes the answer and changes nothing else.
 
     Args:
-        equivalent_sample_size: The weight of the prior on each table, in rows, above 0.
-        edge_penalty: :math:`\lambda \ge 0`, nats taken off for every edge; ``None`` for
-            :math:`\log(K - 2)` of K slots, an edge probability of 1 / (K - 1) as in causal-learn.
+        score: ``BDeu(...)`` or ``BIC()`` for codes, with their penalty :math:`\lambda`; for
+            floats, in ``learn_continuous_graph``, ``GaussianBIC(...)``.
 
     Raises:
-        DataError: When a setting is out of range.
+        DataError: When the score is none.
 
     Example:
         >>> import torch
@@ -48,12 +52,10 @@ class GES:
     about one CPU second.
     """
 
-    equivalent_sample_size: float = 1.0
-    edge_penalty: float | None = None
+    score: LocalScore = field(default_factory=BDeu)
 
     def __post_init__(self) -> None:
-        penalty = 0.0 if self.edge_penalty is None else self.edge_penalty
-        check_score_settings(self.equivalent_sample_size, penalty)
+        check_score(self.score)
 
     def discover(
         self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
@@ -71,20 +73,36 @@ class GES:
         """
         del seed
         start = time.process_time()
-        scores = PenalisedScores(
-            samples,
-            method="GES",
-            knowledge=knowledge,
-            equivalent_sample_size=self.equivalent_sample_size,
-            edge_penalty=self.edge_penalty,
-        )
+        codes = observational_rows(samples, method="GES")
+        scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
         matrix = greedy_equivalence_search(len(scores.names), scores, scores.constraints)
         graph = scores.graph(matrix)
         return DiscoveryResult(
             graph=graph,
             status=DiscoveryStatus.DONE,
             method=self,
-            rows_used=scores.num_rows,
+            rows_used=len(codes),
             cpu_seconds=time.process_time() - start,
             edge_evidence=scores.evidence(graph),
         )
+
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns the graph of continuous variables, by a score of floats such as ``GaussianBIC``.
+
+        Args:
+            data: Floats.
+            names: Of the variables.
+            seed: Unused.
+
+        Returns:
+            The CPDAG, without weights.
+
+        Raises:
+            DataError: When the score is one of codes.
+        """
+        del seed
+        scores = PenalisedScores(data, names, score=self.score)
+        matrix = greedy_equivalence_search(len(names), scores, scores.constraints)
+        return ContinuousEstimate(scores.graph(matrix))

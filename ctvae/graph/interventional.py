@@ -17,6 +17,7 @@ from ctvae.graph import equivalence, order_search
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.knowledge import Constraints, Knowledge
+from ctvae.graph.local_scores import LocalScores
 from ctvae.graph.posterior_dags import descendant_shares, draw_dags
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import UnknownTargetScores, scores_of
@@ -205,7 +206,7 @@ def check_parent_limit(rules: Constraints, max_parents: int) -> None:
 
 
 def score_gains(
-    parents: Sequence[tuple[int, ...]], scores: BDeuScores
+    parents: Sequence[tuple[int, ...]], scores: LocalScores
 ) -> dict[tuple[int, int], float]:
     """Compares every ordered pair's score with and without the edge, all other parents kept.
 

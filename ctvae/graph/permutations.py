@@ -1,19 +1,24 @@
-"""Searches over orders of the slots: BOSS and GRaSP, on batched BDeu scores."""
+"""Searches over orders of the slots: BOSS and GRaSP, on batched scores."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from ctvae.graph import equivalence
+from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.class_search import direct_by_knowledge
-from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus
+from ctvae.graph.continuous import ContinuousEstimate
+from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, observational_rows
 from ctvae.graph.grow_shrink import GrowShrink
 from ctvae.graph.knowledge import Knowledge
+from ctvae.graph.local_scores import BDeu, LocalScore, check_score
 from ctvae.graph.penalised_scores import PenalisedScores
-from ctvae.graph.scores import check_score_settings
 from ctvae.graph.tucking import relax_by_tucks
 from ctvae.randomness import Seed, check_count, spawn
 from ctvae.regimes import Samples
@@ -33,8 +38,7 @@ class BOSS:
     moves. Uses observational rows only; assumes that there is no hidden common cause.
 
     Args:
-        equivalent_sample_size: The weight of the prior on each table, in rows, above 0.
-        edge_penalty: Nats taken off for every edge; ``None`` as in ``GES``.
+        score: ``BDeu(...)``, ``BIC()``, or ``GaussianBIC(...)`` for floats.
         starts: Random orders to start from; the best end is kept.
 
     Raises:
@@ -53,12 +57,11 @@ class BOSS:
     Cost: a sweep looks up O(slots^2) parent sets in trees; new ones are scored in batches.
     """
 
-    equivalent_sample_size: float = 1.0
-    edge_penalty: float | None = None
+    score: LocalScore = field(default_factory=BDeu)
     starts: int = 3
 
     def __post_init__(self) -> None:
-        check_score_settings(self.equivalent_sample_size, self.edge_penalty or 0.0)
+        check_score(self.score)
         check_count(self.starts, "starts", least=1)
 
     def discover(
@@ -75,13 +78,31 @@ class BOSS:
             The CPDAG (with knowledge that directs more, an MPDAG) and score gains.
         """
         begun = time.process_time()
-        scores = PenalisedScores(
-            samples,
-            method="BOSS",
-            knowledge=knowledge,
-            equivalent_sample_size=self.equivalent_sample_size,
-            edge_penalty=self.edge_penalty,
-        )
+        codes = observational_rows(samples, method="BOSS")
+        scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
+        dag = self._search(scores, seed)
+        return _result(self, scores, dag, len(codes), begun)
+
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns the graph of continuous variables, by a score of floats such as ``GaussianBIC``.
+
+        Args:
+            data: Floats.
+            names: Of the variables.
+            seed: For the starts.
+
+        Returns:
+            The CPDAG, without weights.
+
+        Raises:
+            DataError: When the score is one of codes.
+        """
+        scores = PenalisedScores(data, names, score=self.score)
+        return ContinuousEstimate(_class_of(scores, self._search(scores, seed)))
+
+    def _search(self, scores: PenalisedScores, seed: Seed) -> np.ndarray:
         trees = GrowShrink(scores, scores.constraints)
         generator = np.random.default_rng(spawn(seed, 1)[0])
         ends = [
@@ -89,7 +110,7 @@ class BOSS:
             for _ in range(self.starts)
         ]
         order = max(ends, key=lambda end: _worth(trees, end))
-        return _result(self, scores, trees.matrix(order), begun)
+        return trees.matrix(order)
 
 
 @dataclass(frozen=True)
@@ -100,8 +121,7 @@ class GRaSP:
     parent. Uses observational rows only; assumes that there is no hidden common cause.
 
     Args:
-        equivalent_sample_size: The weight of the prior on each table, in rows, above 0.
-        edge_penalty: Nats taken off for every edge; ``None`` as in ``GES``.
+        score: ``BDeu(...)``, ``BIC()``, or ``GaussianBIC(...)`` for floats.
         depth: How many tucks in turn may leave the score as it is.
         starts: Random orders to start from; the best end is kept.
 
@@ -122,13 +142,12 @@ class GRaSP:
     nothing grows as edges^depth at worst.
     """
 
-    equivalent_sample_size: float = 1.0
-    edge_penalty: float | None = None
+    score: LocalScore = field(default_factory=BDeu)
     depth: int = 3
     starts: int = 1
 
     def __post_init__(self) -> None:
-        check_score_settings(self.equivalent_sample_size, self.edge_penalty or 0.0)
+        check_score(self.score)
         check_count(self.depth, "depth", least=1)
         check_count(self.starts, "starts", least=1)
 
@@ -146,13 +165,31 @@ class GRaSP:
             The CPDAG (with knowledge that directs more, an MPDAG) and score gains.
         """
         begun = time.process_time()
-        scores = PenalisedScores(
-            samples,
-            method="GRaSP",
-            knowledge=knowledge,
-            equivalent_sample_size=self.equivalent_sample_size,
-            edge_penalty=self.edge_penalty,
-        )
+        codes = observational_rows(samples, method="GRaSP")
+        scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
+        dag = self._search(scores, seed)
+        return _result(self, scores, dag, len(codes), begun)
+
+    def estimate(
+        self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
+    ) -> ContinuousEstimate:
+        """Learns the graph of continuous variables, by a score of floats such as ``GaussianBIC``.
+
+        Args:
+            data: Floats.
+            names: Of the variables.
+            seed: For the starts and the order of the tucks.
+
+        Returns:
+            The CPDAG, without weights.
+
+        Raises:
+            DataError: When the score is one of codes.
+        """
+        scores = PenalisedScores(data, names, score=self.score)
+        return ContinuousEstimate(_class_of(scores, self._search(scores, seed)))
+
+    def _search(self, scores: PenalisedScores, seed: Seed) -> np.ndarray:
         trees = GrowShrink(scores, scores.constraints)
         generator = np.random.default_rng(spawn(seed, 1)[0])
         ends = [
@@ -162,7 +199,7 @@ class GRaSP:
             for _ in range(self.starts)
         ]
         order = max(ends, key=lambda end: _worth(trees, end))
-        return _result(self, scores, trees.matrix(order), begun)
+        return trees.matrix(order)
 
 
 def _worth(trees: GrowShrink, order: list[int]) -> float:
@@ -205,17 +242,21 @@ def _best_place(trees: GrowShrink, order: list[int], slot: int) -> list[int]:
     return [*others[:best], slot, *others[best:]]
 
 
-def _result(
-    method: BOSS | GRaSP, scores: PenalisedScores, dag: np.ndarray, begun: float
-) -> DiscoveryResult:
+def _class_of(scores: PenalisedScores, dag: np.ndarray) -> CausalGraph:
     matrix = direct_by_knowledge(equivalence.to_cpdag(dag), scores.constraints)
     assert matrix is not None, "the DAG itself obeys"
-    graph = scores.graph(matrix)
+    return scores.graph(matrix)
+
+
+def _result(
+    method: BOSS | GRaSP, scores: PenalisedScores, dag: np.ndarray, rows: int, begun: float
+) -> DiscoveryResult:
+    graph = _class_of(scores, dag)
     return DiscoveryResult(
         graph=graph,
         status=DiscoveryStatus.DONE,
         method=method,
-        rows_used=scores.num_rows,
+        rows_used=rows,
         cpu_seconds=time.process_time() - begun,
         edge_evidence=scores.evidence(graph),
     )

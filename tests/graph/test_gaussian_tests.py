@@ -87,7 +87,7 @@ def test_lingam_finds_directions_whatever_the_units():
     data = linear(noise)
     found = learn_continuous_graph(data, ["a", "b", "c"], method=DirectLiNGAM())
     assert found.raw.graph.directed == {("c", "a"), ("a", "b"), ("c", "b")}
-    assert found.shd == 0
+    assert found.num_differences == 0
     assert found.raw.weights is not None
     assert float(found.raw.weights[0, 1]) == pytest.approx(0.9, abs=0.05)
     assert float(found.raw.weights[2, 1]) == pytest.approx(-0.7, abs=0.05)
@@ -102,7 +102,7 @@ def test_pc_ignores_units_and_the_order_of_columns():
     data = torch.stack([noise[:, 0], noise[:, 1], noise[:, 0] + noise[:, 1] + noise[:, 2]], 1)
     found = learn_continuous_graph(data, ["x", "y", "z"], method=PC(test=FisherZ()))
     assert found.raw.graph.directed == {("x", "z"), ("y", "z")}
-    assert found.shd == 0
+    assert found.num_differences == 0
     assert found.raw.weights is None
     other = learn_continuous_graph(
         data[:, [2, 0, 1]] * 7, ["z", "x", "y"], method=PC(test=FisherZ())

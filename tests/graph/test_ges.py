@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import ctvae as ct
 from ctvae.errors import DataError
-from ctvae.graph import GES, CausalGraph, DiscoveryStatus, learn_graph, shd
+from ctvae.graph import GES, BDeu, CausalGraph, DiscoveryStatus, learn_graph, shd
 from ctvae.graph.class_search import greedy_equivalence_search
 from ctvae.graph.knowledge import Knowledge
 from ctvae.slots import SlotSpace
@@ -110,14 +110,14 @@ def test_settings_and_devices(device):
     rng = np.random.default_rng(2)
     matrix = np.triu(np.ones((4, 4)), 1).astype(np.int8)
     codes = torch.from_numpy(sample_scm(matrix, [3] * 4, 800, rng, tables={})).to(device)
-    heavy = learn_graph(codes, method=GES(edge_penalty=1e6)).graph
+    heavy = learn_graph(codes, method=GES(score=BDeu(edge_penalty=1e6))).graph
     assert heavy.num_edges == 0
-    light = learn_graph(codes, method=GES(edge_penalty=0.0)).graph
+    light = learn_graph(codes, method=GES(score=BDeu(edge_penalty=0.0))).graph
     usual = learn_graph(codes, method=GES()).graph
     assert light.num_edges >= usual.num_edges > 0
-    explicit = learn_graph(codes, method=GES(edge_penalty=math.log(2))).graph
+    explicit = learn_graph(codes, method=GES(score=BDeu(edge_penalty=math.log(2)))).graph
     assert explicit == usual
     with pytest.raises(DataError, match="above 0 rows"):
-        GES(equivalent_sample_size=0.0)
+        BDeu(equivalent_sample_size=0.0)
     with pytest.raises(DataError, match="at least 0 nats, got -1"):
-        GES(edge_penalty=-1.0)
+        BDeu(edge_penalty=-1.0)
