@@ -166,7 +166,7 @@ def learn_continuous_graph(
     Raises:
         ShapeError: When the data are no floats of two axes, or there is not one name per variable.
         DataError: When there are fewer than two rows, an entry is not finite, a column is constant,
-            or a name occurs twice.
+            a name occurs twice, or the method has no ``estimate``.
 
     Example:
         >>> from ctvae.graph import CentralPath, DAGMALinear
@@ -179,6 +179,13 @@ def learn_continuous_graph(
 
     Source: Reisach, Seiler and Weichwald (2021), Beware of the simulated DAG.
     """
+    if isinstance(method, type) or not hasattr(method, "estimate"):
+        named = method.__name__ if isinstance(method, type) else repr(method)
+        msg = (
+            "method= takes an object with estimate(), such as PC(test=FisherZ()) or "
+            f"DAGMALinear(); got {named}"
+        )
+        raise DataError(msg)
     data, names = _check(data, names)
     centred = data - data.mean(0)
     scaled = centred / centred.std(0, correction=0)

@@ -367,7 +367,11 @@ def as_samples(
             raise DataError(msg)
         return codes
     if not isinstance(codes, Tensor) or codes.ndim != 2:
-        got = f"shape {tuple(codes.shape)}" if isinstance(codes, Tensor) else type(codes).__name__
+        got = (
+            f"shape {tuple(codes.shape)}"
+            if isinstance(codes, Tensor)
+            else f"{type(codes).__name__}; torch.as_tensor makes one of an array"
+        )
         msg = f"codes must be an integer tensor (rows, slots) or Samples, got {got}"
         raise ShapeError(msg)
     if slots is None:

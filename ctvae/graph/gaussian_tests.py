@@ -136,8 +136,8 @@ def correlations(
     valid = bool(torch.isfinite(correlation).all())
     if not valid or float(torch.linalg.eigvalsh(correlation)[0]) < SINGULAR:
         msg = (
-            "a variable is constant, not finite or a sum of the others, so partial "
-            "correlations are not defined; leave it out"
+            "a variable is constant, not finite or a sum of the others (as with fewer rows than "
+            "variables), so partial correlations are not defined; leave it out"
         )
         raise DataError(msg)
     return correlation, covariance.diagonal(), float(count.sum())

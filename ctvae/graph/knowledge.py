@@ -57,6 +57,10 @@ class Knowledge:
                 msg = f"node {node!r} stands in the tiers more than once"
                 raise GraphError(msg)
         names = tuple(dict.fromkeys((*placed, *self._nodes)))
+        for a, b in self.required:
+            if (b, a) in self.required and a != b:
+                msg = f"both {a} -> {b} and {b} -> {a} are required; at most one can be"
+                raise GraphError(msg)
         check_marks(Marks(names, directed=frozenset(self.required)))
         check_marks(Marks(names, undirected=frozenset(self.forbidden)))
         for a, b in self.required:

@@ -25,6 +25,7 @@ from ctvae.graph import (
     GaussianBIC,
     GraphKind,
     GRaSP,
+    OrderMCMC,
     learn_continuous_graph,
     learn_graph,
 )
@@ -128,6 +129,14 @@ BAD: dict[str, Any] = {
     "sum": (
         lambda: learn_continuous_graph(FLOATS[:, [0, 1, 0]], method=GES(score=GaussianBIC())),
         "sum of the others",
+    ),
+    "few rows": (
+        lambda: learn_continuous_graph(FLOATS.reshape(-1, 20), method=GES(score=GaussianBIC())),
+        "fewer rows",
+    ),
+    "no estimate": (
+        lambda: learn_continuous_graph(FLOATS, method=OrderMCMC()),  # type: ignore[arg-type]
+        r"object with estimate\(\)",
     ),
     "discount": (lambda: GaussianBIC(penalty_discount=0.0), "above 0"),
     "size": (lambda: BDeu(equivalent_sample_size=0.0), "above 0 rows"),
