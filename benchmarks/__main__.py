@@ -7,6 +7,7 @@ import importlib
 
 NAMES = (
     "mini_sprites",
+    "supervision",
     "world",
     "lpc",
     "dsprites",

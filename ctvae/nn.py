@@ -233,7 +233,8 @@ def recompute_batch_norm(
     Args:
         module: A module over images; left in evaluation mode.
         images: What the statistics are taken over, in the form ``module`` takes.
-        chunk: Images per pass; the chunks' statistics are averaged.
+        chunk: Images per pass; the chunks' statistics are averaged, so each is drawn from all
+            images: those of a grid of factors come in an order.
     """
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [m.momentum for m in norms]
@@ -241,9 +242,10 @@ def recompute_batch_norm(
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     module.train()
-    for part in images.split(chunk):
-        if len(part) > 1:
-            module(part)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    for rows in order.to(images.device).split(chunk):
+        if len(rows) > 1:
+            module(images[rows])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     module.eval()

@@ -2,6 +2,9 @@
 
 from ctvae.data.files import read_dsprites, read_image_file, read_lpc_sprites
 from ctvae.data.images import ImageSet, pool_images, split_groups
+from ctvae.data.label_sharing import share_labels
+from ctvae.data.linking import LinkedCodes, link_codes
+from ctvae.data.pair_algebra import find_targets
 from ctvae.data.render import mini_sprites
 from ctvae.data.transitions import (
     ComposedPairs,
@@ -18,17 +21,21 @@ __all__ = [
     "ColourWorld",
     "ComposedPairs",
     "ImageSet",
+    "LinkedCodes",
     "PairRule",
     "SetTo",
     "StepBy",
     "Transitions",
     "colour_world",
     "composed_pairs",
+    "find_targets",
+    "link_codes",
     "mini_sprites",
     "pool_images",
     "read_dsprites",
     "read_image_file",
     "read_lpc_sprites",
+    "share_labels",
     "split_groups",
     "transition_pairs",
 ]

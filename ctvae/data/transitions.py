@@ -39,7 +39,7 @@ class Transitions:
     Attributes:
         images: The pool ``(n, channels, height, width)``, uint8 or floats in [0, 1].
         before: ``(pairs,)`` rows of the pool.
-        action: ``(pairs,)`` in ``[0, actions)``.
+        action: ``(pairs,)`` in ``[0, actions)``, or -1 where it is not known.
         after: ``(pairs,)`` rows of the pool.
         actions: What the labels mean.
         regime: ``EDIT``, or ``COUNTERFACTUAL`` where descendants respond.
@@ -76,14 +76,18 @@ class Transitions:
         if len(self.before) == 0:
             msg = "there are no pairs: no two images differ in exactly one of the factors moved"
             raise DataError(msg)
-        wrong = (self.action < 0) | (self.action >= len(self.actions))
+        wrong = (self.action < -1) | (self.action >= len(self.actions))
         if bool(wrong.any()):
             msg = (
                 f"action id {int(self.action[wrong][0])} is outside the set of "
                 f"{len(self.actions)} actions (ids 0..{len(self.actions) - 1})"
             )
             raise UnknownActionError(msg)
-        if len(self.actions) < 2 or int(self.action.max()) == int(self.action.min()):
+        known = self.action[self.action >= 0]
+        if len(known) == 0:
+            msg = "no pair has a label; a few labels name the actions that the others then share"
+            raise DataError(msg)
+        if len(self.actions) < 2 or int(known.max()) == int(known.min()):
             msg = "all pairs have one and the same action; telling actions apart needs at least two"
             raise DataError(msg)
 

@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ctvae.errors import CTVAEError, ShapeError
-from ctvae.models.readers import SlotReader, SpareReader
+from ctvae.models.readers import CodeReader, SlotReader, SpareReader
 from ctvae.nn import SlotDecoder, check_images
-from ctvae.quant.scalar import ScalarBins
+from ctvae.quant import CategoricalSlots, ScalarBins
 from ctvae.randomness import Seed, make_generator, scoped_seed
 
 __all__ = ["SlotAutoencoder"]
@@ -38,9 +38,9 @@ class SlotAutoencoder:
     def __init__(self, channels: int, size: int, slots: int, *, spare: int, seed: int) -> None:
         self.channels, self.size, self.spare = channels, size, spare
         with scoped_seed(seed):
-            self.reader = SlotReader(channels, size, slots)
+            self.reader: SlotReader | CodeReader = SlotReader(channels, size, slots)
             self.spare_reader = SpareReader(channels, size, spare) if spare else None
-        self.quantizer: ScalarBins | None = None
+        self.quantizer: ScalarBins | CategoricalSlots | None = None
         self.decoder: SlotDecoder | None = None
         self.spare_bank = torch.zeros(1, spare)
 
@@ -87,14 +87,14 @@ class SlotAutoencoder:
         return {name: module for name, module in parts.items() if module is not None}
 
     @torch.no_grad()
-    def read(self, images: Tensor) -> Float[Tensor, "batch slots"]:
-        """Reads the number of every slot, before quantization.
+    def read(self, images: Tensor) -> Float[Tensor, "batch slots width"]:
+        """Reads the features of every slot, before quantization.
 
         Args:
             images: ``(batch, channels, size, size)``, uint8 or floats in [0, 1].
 
         Returns:
-            One number per slot, of unit variance over the training images.
+            One number per slot, of unit variance over the training images, or a score per code.
         """
         return self._apply(self.reader, images)
 
@@ -108,7 +108,7 @@ class SlotAutoencoder:
             Codes in slot order.
         """
         quantizer = fitted(self.quantizer)
-        return quantizer.quantize(self.read(images)[..., None])
+        return quantizer.quantize(self.read(images))
 
     def encode_log_probs(self, images: Tensor) -> Float[Tensor, "batch slots codes"]:
         """Reads the codes of images with their uncertainty.
@@ -120,7 +120,7 @@ class SlotAutoencoder:
             Normalised log-probabilities in nats, ``-inf`` for codes that a slot does not have.
         """
         quantizer = fitted(self.quantizer)
-        return quantizer.log_probs(self.read(images)[..., None])
+        return quantizer.log_probs(self.read(images))
 
     @torch.no_grad()
     def encode_spare(self, images: Tensor) -> Float[Tensor, "batch spare"]:
@@ -192,8 +192,9 @@ class SlotAutoencoder:
         """
         new = object.__new__(SlotAutoencoder)
         new.__dict__.update(self.__dict__)
-        new.reader = self.reader.permuted(slots)
-        new.quantizer = fitted(self.quantizer).permuted(slots, codes).to(self.device)
+        new.reader = self.reader.permuted(slots, codes)
+        quantizer = self.quantizer
+        new.quantizer = quantizer and quantizer.permuted(slots, codes).to(self.device)
         new.decoder = fitted(self.decoder).permuted(slots, codes)
         return new
 

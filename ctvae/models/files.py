@@ -14,9 +14,10 @@ from ctvae.errors import CTVAEError, FormatError
 from ctvae.mechanisms.actions import Action, action_from_dict, action_to_dict
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.config import CTVAEConfig
+from ctvae.models.readers import CodeReader
 from ctvae.nn import SlotDecoder
 from ctvae.persistence import load_folder, save_folder, take
-from ctvae.quant.scalar import ScalarBins
+from ctvae.quant import CategoricalSlots, ScalarBins
 from ctvae.randomness import scoped_seed
 from ctvae.scm import SCM
 
@@ -57,6 +58,7 @@ def save_model(model: CTVAE, folder: str | Path) -> Path:
         "slot_names": list(model.slot_names),
         "states": {name: list(states) for name, states in model.states.items()},
         "cardinalities": list(coder.cardinalities),
+        "quantizer": type(coder.quantizer).__name__,
         "actions": [action_to_dict(action) for action in model.actions],
         "declared_actions": [action_to_dict(action) for action in model.config.actions],
         "spare_bank": len(coder.spare_bank),
@@ -76,6 +78,7 @@ class SavedModel:
         slot_names: Names of the slots.
         states: Slot name to the names of its codes, where they have some.
         cardinalities: The number of codes of each slot.
+        scored: Whether the reader scores codes, instead of giving a number per slot.
         actions: The actions with their targets.
         spare_bank: The number of spare vectors kept.
         scm: The law over the slots, where there is one.
@@ -87,6 +90,7 @@ class SavedModel:
     slot_names: tuple[str, ...]
     states: Mapping[str, tuple[str, ...]]
     cardinalities: tuple[int, ...]
+    scored: bool
     actions: tuple[Action, ...]
     spare_bank: int
     scm: SCM | None
@@ -102,6 +106,9 @@ class SavedModel:
         spread = [torch.arange(k).float() for k in sizes]
         coder.quantizer = ScalarBins(spread, [torch.ones(k) for k in sizes])
         with scoped_seed(0):  # weights drawn only to be replaced
+            if self.scored:
+                coder.quantizer = CategoricalSlots(sizes)
+                coder.reader = CodeReader(coder.channels, coder.size, sizes)
             coder.decoder = SlotDecoder(sizes, coder.channels, coder.size, spare=coder.spare)
         for part, module in coder.modules().items():
             state = {
@@ -141,6 +148,8 @@ def read_model(folder: str | Path) -> SavedModel:
             # Folders written before codes could have names have none.
             {name: tuple(states) for name, states in document.get("states", {}).items()},
             tuple(int(k) for k in document["cardinalities"]),
+            # Folders written before slots could be categorical do not say.
+            document.get("quantizer", "ScalarBins") == "CategoricalSlots",
             tuple(action_from_dict(fields) for fields in document["actions"]),
             int(document["spare_bank"]),
             SCM.load(Path(folder) / "scm") if document["scm"] else None,

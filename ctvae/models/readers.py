@@ -1,17 +1,17 @@
-"""Readers: networks from an image to one number per slot, and to a spare vector."""
+"""Readers: networks from an image to the features of its slots, and to a spare vector."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ctvae.nn import IMAGE_STEP, ImageEncoder, check_size
 from ctvae.randomness import scoped_seed
 
-__all__ = ["SlotReader", "SpareReader"]
+__all__ = ["CodeReader", "SlotReader", "SpareReader"]
 
 
 class SlotReader(nn.Module):
@@ -27,7 +27,7 @@ class SlotReader(nn.Module):
 
     Example:
         >>> SlotReader(1, 32, 5).eval()(torch.rand(2, 1, 32, 32)).shape
-        torch.Size([2, 5])
+        torch.Size([2, 5, 1])
     """
 
     def __init__(self, channels: int, size: int, slots: int) -> None:
@@ -38,7 +38,7 @@ class SlotReader(nn.Module):
 
     def forward(
         self, images: Float[Tensor, "batch channels size size"]
-    ) -> Float[Tensor, "batch slots"]:
+    ) -> Float[Tensor, "batch slots 1"]:
         """Reads a batch.
 
         Args:
@@ -47,7 +47,7 @@ class SlotReader(nn.Module):
         Returns:
             One number per slot.
         """
-        return self.standard(self.encoder(images))
+        return self.standard(self.encoder(images))[..., None]
 
     def with_slots(self, slots: int) -> SlotReader:
         """Makes a reader of another number of slots with the same convolutions.
@@ -63,15 +63,17 @@ class SlotReader(nn.Module):
         return fresh
 
     @torch.no_grad()
-    def permuted(self, slots: Sequence[int]) -> SlotReader:
+    def permuted(self, slots: Sequence[int], codes: Sequence[Int[Tensor, " codes"]]) -> SlotReader:
         """Renames slots.
 
         Args:
             slots: The old slot of every new slot.
+            codes: Unused: the numbers of a slot have no codes yet.
 
         Returns:
             A new reader whose outputs are in the new order.
         """
+        del codes
         with scoped_seed(0):  # weights drawn only to be replaced
             new = SlotReader(self.channels, self.size, len(slots))
         new.to(self.encoder.out.weight.device)
@@ -84,6 +86,71 @@ class SlotReader(nn.Module):
             "standard.running_var",
         ):
             state[name] = state[name][order]
+        new.load_state_dict(state)
+        return new.eval()
+
+
+class CodeReader(nn.Module):
+    """Reads a score for every code of every slot.
+
+    Args:
+        channels: Image channels.
+        size: Image side in pixels.
+        cardinalities: The number of codes of each slot.
+
+    Example:
+        >>> CodeReader(1, 32, [3, 8]).eval()(torch.rand(2, 1, 32, 32)).shape
+        torch.Size([2, 2, 8])
+    """
+
+    place: Tensor
+
+    def __init__(self, channels: int, size: int, cardinalities: Sequence[int]) -> None:
+        super().__init__()
+        self.channels, self.size = channels, size
+        self.cardinalities = tuple(cardinalities)
+        self.encoder = ImageEncoder(channels, size, sum(cardinalities))
+        widest = max(cardinalities)
+        place = [slot * widest + code for slot, k in enumerate(cardinalities) for code in range(k)]
+        self.register_buffer("place", torch.tensor(place), persistent=False)
+
+    def forward(
+        self, images: Float[Tensor, "batch channels size size"]
+    ) -> Float[Tensor, "batch slots codes"]:
+        """Reads a batch.
+
+        Args:
+            images: Floats in [0, 1].
+
+        Returns:
+            Scores; 0 for codes that a slot does not have.
+        """
+        scores = self.encoder(images)
+        shape = (len(self.cardinalities), max(self.cardinalities))
+        whole = scores.new_zeros(len(scores), shape[0] * shape[1])
+        return whole.index_copy(1, self.place, scores).unflatten(1, shape)
+
+    @torch.no_grad()
+    def permuted(self, slots: Sequence[int], codes: Sequence[Int[Tensor, " codes"]]) -> CodeReader:
+        """Renames slots and codes.
+
+        Args:
+            slots: The old slot of every new slot.
+            codes: For each new slot the old code of every new code.
+
+        Returns:
+            A new reader whose scores are in the new order.
+        """
+        with scoped_seed(0):  # weights drawn only to be replaced
+            new = CodeReader(self.channels, self.size, [self.cardinalities[old] for old in slots])
+        new.to(self.place.device)
+        starts = torch.tensor([0, *self.cardinalities]).cumsum(0)
+        order = torch.cat([
+            starts[old] + code.cpu() for old, code in zip(slots, codes, strict=True)
+        ])
+        state = {name: tensor.clone() for name, tensor in self.state_dict().items()}
+        for name in ("encoder.out.weight", "encoder.out.bias"):
+            state[name] = state[name][order.to(self.place.device)]
         new.load_state_dict(state)
         return new.eval()
 

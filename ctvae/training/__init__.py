@@ -1,7 +1,13 @@
 """Training: ``fit`` and its settings."""
 
 from ctvae.training.checks import Alarm, TrainingStatus
-from ctvae.training.config import CodebookStage, DecoderStage, TrainingConfig, WarmUpStage
+from ctvae.training.config import (
+    CodebookStage,
+    DecoderStage,
+    ReadingStage,
+    TrainingConfig,
+    WarmUpStage,
+)
 from ctvae.training.loop import Progress
 from ctvae.training.trainer import History, fit
 
@@ -11,6 +17,7 @@ __all__ = [
     "DecoderStage",
     "History",
     "Progress",
+    "ReadingStage",
     "TrainingConfig",
     "TrainingStatus",
     "WarmUpStage",

@@ -12,6 +12,8 @@ CROSS_ENTROPY_BOUND = 0.1
 """Nats per pair. Slots that are the factors reach about 0; a wrong assignment was seen at .036."""
 SEPARATION_BOUND = 2.0
 """Gap over the two standard deviations: below, over 2 % of each of two codes is misread."""
+HELD_BOUND = 0.9
+"""Share of pairs in which a slot that is held reads one code before and after."""
 ACCURACY_GAP = 0.02
 """Accuracy that quantizing may cost."""
 
@@ -33,6 +35,10 @@ class TrainingStatus(Enum):
         "the values of a slot run into each other, so its codes are unreliable: something that no "
         "action moves may live in the slot; raise displacement_weight, train longer, or give the "
         "slot's actions as set-to-value"
+    )
+    SLOTS_NOT_HELD = (
+        "a slot reads another code after actions on other slots, so its readings are unreliable: "
+        "train longer, on more images"
     )
     CODES_LOSE_ACTIONS = (
         "codes tell the actions apart worse than the numbers they were read from: the modes do not "
@@ -62,16 +68,19 @@ def check_training(
     continuous_accuracy: float,
     discrete_accuracy: float,
     separation: Sequence[float],
+    held: Sequence[float],
     cardinalities: Sequence[int],
     slots: Sequence[str],
 ) -> tuple[Alarm, ...]:
     """Looks at the figures that mark a failed training.
 
     Args:
-        cross_entropy: Of the continuous action posterior, nats per pair.
+        cross_entropy: Of the action posterior before rounding to codes, nats per pair.
         continuous_accuracy: Of its mode.
         discrete_accuracy: Of the mode of the counted posterior on codes.
-        separation: For each slot, the smallest gap of its modes over their two scales.
+        separation: For each slot, the smallest gap of its modes over their two scales; empty where
+            codes are no modes.
+        held: For each slot, the share of pairs with another target in which its code stays.
         cardinalities: The codes found in each slot.
         slots: The slots' names.
 
@@ -84,6 +93,7 @@ def check_training(
         ...     continuous_accuracy=1.0,
         ...     discrete_accuracy=0.9,
         ...     separation=[8.0],
+        ...     held=[1.0],
         ...     cardinalities=[6],
         ...     slots=["hue"],
         ... )[0].status.name
@@ -101,12 +111,18 @@ def check_training(
         alarms.append(Alarm(TrainingStatus.SLOT_WITHOUT_CODES, f"slots {', '.join(single)}"))
     merged = [
         f"{name} {value:.1f}"
-        for name, value in zip(slots, separation, strict=True)
+        for name, value in zip(slots, separation, strict=bool(separation))
         if value < SEPARATION_BOUND
     ]
     if merged:
         detail = f"separation {', '.join(merged)} (bound {SEPARATION_BOUND})"
         alarms.append(Alarm(TrainingStatus.MODES_NOT_SEPARATED, detail))
+    loose = [
+        f"{name} {value:.3f}" for name, value in zip(slots, held, strict=True) if value < HELD_BOUND
+    ]
+    if loose:
+        detail = f"held in {', '.join(loose)} of pairs (bound {HELD_BOUND})"
+        alarms.append(Alarm(TrainingStatus.SLOTS_NOT_HELD, detail))
     if discrete_accuracy < continuous_accuracy - ACCURACY_GAP:
         detail = f"accuracy {discrete_accuracy:.3f} on codes, {continuous_accuracy:.3f} before"
         alarms.append(Alarm(TrainingStatus.CODES_LOSE_ACTIONS, detail))

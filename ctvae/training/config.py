@@ -32,6 +32,23 @@ class WarmUpStage(Settings):
     matching_slots: int = Field(8, ge=1)
 
 
+class ReadingStage(Settings):
+    """Readers of codes that pairs imply, where images recur in several pairs.
+
+    Attributes:
+        steps: Optimizer steps.
+        images_per_step: Images in a batch.
+        learning_rate: At its peak.
+        least_known: The least share of images all of whose codes are implied; below it, slots are
+            taught by the warm-up.
+    """
+
+    steps: int = Field(1100, ge=1)
+    images_per_step: int = Field(128, ge=2)
+    learning_rate: float = Field(2e-3, gt=0)
+    least_known: float = Field(0.5, gt=0, le=1)
+
+
 class CodebookStage(Settings):
     """Codes at the modes of each slot, and the tables counted over them.
 
@@ -68,7 +85,8 @@ class TrainingConfig(Settings):
     Attributes:
         seed: For batches and fresh weights.
         device: ``auto`` takes an accelerator where there is one; otherwise ``cpu``, ``cuda``, ...
-        warm_up: The first stage.
+        reading: The first stage where pairs imply codes; ``None`` to leave that to the warm-up.
+        warm_up: The first stage elsewhere.
         codebook: The second stage.
         decoder: The third stage.
         checkpoint_every: Steps between checkpoints, where ``fit`` is given a folder for them.
@@ -76,6 +94,7 @@ class TrainingConfig(Settings):
 
     seed: int = Field(0, ge=0, le=2**62)
     device: str = "auto"
+    reading: ReadingStage | None = ReadingStage()
     warm_up: WarmUpStage = WarmUpStage()
     codebook: CodebookStage = CodebookStage()
     decoder: DecoderStage = DecoderStage()

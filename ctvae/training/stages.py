@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from ctvae.training.config import CodebookStage, WarmUpStage
 
 __all__ = [
-    "CodebookResult",
+    "CountedLaw",
     "DecoderObjective",
     "WarmUpObjective",
-    "learn_codebooks",
+    "count_law",
+    "find_codebooks",
     "make_decoder",
     "resolve_targets",
 ]
@@ -67,7 +68,7 @@ class WarmUpObjective(nn.Module):
         Returns:
             The loss, with cross-entropy and accuracy of the action posterior.
         """
-        slots = self.reader(torch.cat([before, after]))
+        slots = self.reader(torch.cat([before, after]))[..., 0]
         h, h_after = slots.chunk(2)
         if isinstance(self.moves, ActionMoves):
             loss = self.moves(
@@ -114,43 +115,21 @@ def resolve_targets(actions: tuple[Action, ...], moves: FreeMoves) -> tuple[Acti
     )
 
 
-class CodebookResult(NamedTuple):
-    """What the second stage found.
-
-    Attributes:
-        quantizer: One codebook per slot.
-        transition: The counted law.
-        smoothing: The prior count chosen.
-        separation: ``(slots,)`` how well each slot's modes are apart.
-    """
-
-    quantizer: ScalarBins
-    transition: TransitionProgram
-    smoothing: float
-    separation: Float[Tensor, " slots"]
-
-
-def learn_codebooks(
-    model: CTVAE,
-    spacing: Float[Tensor, " slots"],
-    pairs: Transitions,
-    validation: Transitions | None,
-    stage: CodebookStage,
-) -> CodebookResult:
-    """Reads the codes off the modes of each slot and counts the tables over them.
+def find_codebooks(
+    model: CTVAE, spacing: Float[Tensor, " slots"], pairs: Transitions, stage: CodebookStage
+) -> tuple[ScalarBins, tuple[float, ...]]:
+    """Reads the codes off the modes of each slot.
 
     Args:
         model: A model whose reader is trained.
         spacing: How far apart the values of each slot lie.
         pairs: Training pairs.
-        validation: Pairs that choose the smoothing; the training pairs where ``None``.
         stage: Settings.
 
     Returns:
-        Codebooks and law.
+        One codebook per slot, and how well each slot's modes are apart.
     """
-    used = pairs.used_images()
-    values = model.autoencoder.read(pairs.images[used])
+    values = model.autoencoder.read(pairs.images[pairs.used_images()])[..., 0]
     modes = [
         find_modes(
             column,
@@ -161,11 +140,43 @@ def learn_codebooks(
         for column, width in zip(values.unbind(1), spacing, strict=True)
     ]
     quantizer = ScalarBins.from_modes(modes).to(model.device)
-    codes = torch.zeros(len(pairs.images), len(modes), dtype=torch.long, device=model.device)
-    codes[used] = quantizer.quantize(values[..., None])
+    return quantizer, tuple(float(m.separation) for m in modes)
+
+
+class CountedLaw(NamedTuple):
+    """The tables of actions.
+
+    Attributes:
+        transition: The counted law.
+        smoothing: The prior count chosen.
+    """
+
+    transition: TransitionProgram
+    smoothing: float
+
+
+def count_law(
+    model: CTVAE, pairs: Transitions, validation: Transitions | None, stage: CodebookStage
+) -> CountedLaw:
+    """Counts the tables of actions over the codes of a model.
+
+    Args:
+        model: A model with codebooks.
+        pairs: Training pairs.
+        validation: Pairs that choose the smoothing; the training pairs where ``None``.
+        stage: Settings.
+
+    Returns:
+        The law.
+    """
+    coder = model.autoencoder
+    used = pairs.used_images()
+    codes = torch.zeros(len(pairs.images), len(coder.cardinalities), dtype=torch.long)
+    codes = codes.to(model.device)
+    codes[used] = coder.encode(pairs.images[used])
     judge = validation or pairs
     seen = judge.used_images()
-    read = quantizer.log_probs(model.autoencoder.read(judge.images[seen])[..., None]).exp()
+    read = coder.encode_log_probs(judge.images[seen]).exp()
     probs = torch.zeros(len(judge.images), *read.shape[1:], device=model.device)
     probs[seen] = read
     tried: list[tuple[float, float, TransitionProgram]] = []
@@ -176,15 +187,14 @@ def learn_codebooks(
             action,
             codes[pairs.after],
             actions=model.actions,
-            cardinalities=quantizer.cardinalities,
+            cardinalities=coder.cardinalities,
             smoothing=smoothing,
         )
         posterior = action_posterior(law, probs[judge.before], probs[judge.after])
         nll = -float(posterior.log_prob(judge.action.to(model.device)).mean())
         tried.append((nll, smoothing, law))
     _, smoothing, law = min(tried, key=lambda entry: entry[0])
-    separation = torch.tensor([m.separation for m in modes])
-    return CodebookResult(quantizer, law, smoothing, separation)
+    return CountedLaw(law, smoothing)
 
 
 class DecoderObjective(nn.Module):

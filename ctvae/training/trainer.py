@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import copy
-import os
-import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from ctvae.errors import DataError, RegimeError, UnknownActionError
+from ctvae.data.label_sharing import share_labels
+from ctvae.errors import RegimeError, UnknownActionError
 from ctvae.inference.actions import action_posterior
-from ctvae.models.readers import SlotReader
-from ctvae.models.warm_up import ActionMoves, FreeMoves
+from ctvae.models.autoencoder import fitted
+from ctvae.models.warm_up import ActionMoves
 from ctvae.nn import check_images
-from ctvae.randomness import make_generator, scoped_seed, spawn
 from ctvae.regimes import Regime
 from ctvae.training.checks import Alarm, TrainingStatus, check_training
 from ctvae.training.config import TrainingConfig
-from ctvae.training.loop import Loop, Progress
-from ctvae.training.resume import Checkpoint
-from ctvae.training.stages import (
-    SPARE_BANK,
-    DecoderObjective,
-    WarmUpObjective,
-    learn_codebooks,
-    make_decoder,
-    resolve_targets,
-    settle,
-)
+from ctvae.training.loop import Progress
+from ctvae.training.reading import usable_links
+from ctvae.training.run import Run
+from ctvae.training.stages import count_law, find_codebooks
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
     from ctvae.data.transitions import Transitions
     from ctvae.models.ctvae import CTVAE
 
@@ -51,13 +38,18 @@ class History:
     Attributes:
         records: Stage to the figures logged.
         alarms: What is wrong; empty when all is well.
-        cross_entropy: Of the continuous action posterior, nats per pair, on the judging pairs
-            (validation where given, else training).
+        cross_entropy: Of the action posterior before rounding to codes (of the warm-up's numbers,
+            or with codes as probabilities), nats per pair, on the judging pairs (validation where
+            given, else training).
         continuous_accuracy: Of its mode, on the same pairs.
         discrete_accuracy: Of the posterior on codes, on the same pairs; ties are split.
-        separation: For each slot, how far its modes are apart (see ``Modes``).
+        separation: For each slot, how far its modes are apart (see ``Modes``); empty where the
+            pairs implied the codes.
+        held: For each slot, the share of the judging pairs with another target in which its code
+            stays.
         cardinalities: The codes found in each slot.
         smoothing: The prior count chosen for the tables.
+        pairs: How many pairs had a label, or were given one by the others.
         cpu_seconds: Processor time of the whole training.
     """
 
@@ -67,8 +59,10 @@ class History:
     continuous_accuracy: float
     discrete_accuracy: float
     separation: tuple[float, ...]
+    held: tuple[float, ...]
     cardinalities: tuple[int, ...]
     smoothing: float
+    pairs: int
     cpu_seconds: float
 
     @property
@@ -92,12 +86,17 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> History:
-    """Trains a model on labelled pairs, in place, in three stages of fixed length.
+    """Trains a model on pairs, in place, in three stages of fixed length.
 
-    A continuous two-slice model teaches the encoder one number per slot (after a search for the
-    targets where they are not known); codes are read off the modes of those numbers and the tables
-    of actions are counted; the decoder is trained on frozen codes. The encoder gets no gradient of
-    the reconstruction.
+    What the data leave open is found first, where images recur in several pairs: labels of pairs
+    that have none (``share_labels``) and targets of actions (``find_targets``). Pairs that stay
+    without a label are left out.
+
+    Where images recur in several pairs, the pairs alone imply the codes (``link_codes``), and a
+    reader is taught them. Elsewhere a continuous two-slice model teaches the encoder one number per
+    slot (after a search for the targets where they are not known), and codes are read off the modes
+    of those numbers. Then the tables of actions are counted, and the decoder is trained on frozen
+    codes. The encoder gets no gradient of the reconstruction.
 
     Args:
         model: The model; trained, and moved to the device.
@@ -123,27 +122,34 @@ def fit(
     _check(model, pairs)
     if validation is not None:
         _check(model, validation)
+        validation = _labelled(validation)
     begun = time.process_time()
+    pairs = _labelled(share_labels(pairs))
     model.autoencoder = copy.deepcopy(model.autoencoder)  # older copies of the model keep theirs
-    run = _Run(model, pairs, config, checkpoint, progress)
-    moves = run.warm_up()
-    settle(model, model.autoencoder.reader, pairs.images[pairs.used_images()])
-    judge = validation or pairs
-    cross_entropy, continuous = _judge_moves(model, moves, judge)
-    found = learn_codebooks(model, moves.spacing(), pairs, validation, config.codebook)
-    model.autoencoder.quantizer, model.transition = found.quantizer, found.transition
+    run = Run(model, pairs, config, checkpoint, progress)
+    judge, moves = validation or pairs, None
+    separation: tuple[float, ...] = ()
+    run.find_targets()
+    linked = usable_links(run.pairs, config.reading) if config.reading else None
+    if linked is not None:
+        run.read(linked)
+    else:
+        moves = run.warm_up()
+        quantizer, separation = find_codebooks(model, moves.spacing(), pairs, config.codebook)
+        model.autoencoder.quantizer = quantizer
+    law = count_law(model, pairs, validation, config.codebook)
+    model.transition = law.transition
     run.train_decoder()
     model.scm = None  # an SCM over older codes would be wrong
-    codes = [model.encode(judge.images[rows]) for rows in (judge.before, judge.after)]
-    posterior = action_posterior(model.transition, *codes)
-    discrete = float(posterior.accuracy_credit(judge.action.to(model.device)).mean())
-    separation = tuple(found.separation.tolist())
+    cross_entropy, continuous = _judge_soft(model, judge, moves)
+    discrete, held = _judge_codes(model, judge)
     alarms = check_training(
         cross_entropy=cross_entropy,
         continuous_accuracy=continuous,
         discrete_accuracy=discrete,
         separation=separation,
-        cardinalities=found.quantizer.cardinalities,
+        held=held,
+        cardinalities=model.autoencoder.cardinalities,
         slots=model.slot_names,
     )
     return History(
@@ -153,10 +159,17 @@ def fit(
         continuous,
         discrete,
         separation,
-        found.quantizer.cardinalities,
-        found.smoothing,
+        held,
+        model.autoencoder.cardinalities,
+        law.smoothing,
+        len(pairs),
         time.process_time() - begun,
     )
+
+
+def _labelled(pairs: Transitions) -> Transitions:
+    known = pairs.action >= 0
+    return pairs if bool(known.all()) else pairs.subset(known.nonzero()[:, 0])
 
 
 def _check(model: CTVAE, pairs: Transitions) -> None:
@@ -176,161 +189,32 @@ def _check(model: CTVAE, pairs: Transitions) -> None:
         check_images(part, channels=config.channels, size=config.image_size)
 
 
-def make_fabric(device: str) -> Fabric:
-    """Makes the runtime: one device, or those that a launcher has set up.
-
-    Args:
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-
-    Returns:
-        The runtime, launched.
-
-    Raises:
-        DataError: When there is no such device.
-    """
-    from lightning_fabric import Fabric
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = device.partition(":")
-    known = re.fullmatch(r"cpu|cuda(:\d+)?", device)
-    if known is None or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
-        msg = (
-            f"device {device!r} asked for, but there are {torch.cuda.device_count()} CUDA devices; "
-            "use 'auto', 'cpu', 'cuda' or 'cuda:N'"
-        )
-        raise DataError(msg)
-    launched = "WORLD_SIZE" in os.environ
-    devices: int | list[int] = [int(number)] if number else 1
-    fabric = Fabric(
-        accelerator=kind,
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if launched else devices,
-        strategy="ddp" if launched else "auto",
-    )
-    fabric.launch()
-    return fabric
-
-
-class _Run:
-    """One call of ``fit``: the stages share runtime, seeds and checkpoints."""
-
-    def __init__(
-        self,
-        model: CTVAE,
-        pairs: Transitions,
-        config: TrainingConfig,
-        checkpoint: str | Path | None,
-        progress: Progress | None,
-    ) -> None:
-        self.model, self.pairs, self.config, self.progress = model, pairs, config, progress
-        self.fabric = make_fabric(config.device)
-        self.device = self.fabric.device
-        model.to(self.device)
-        run = f"{config.model_dump_json()} {model.config.model_dump_json()} {pairs!r}"
-        self.checkpoint = None if checkpoint is None else Checkpoint(Path(checkpoint), run)
-        self.records: dict[str, list[dict[str, float]]] = {}
-        seeds = spawn(config.seed, 5)
-        self.seeds = dict(
-            zip(("matching", "warm_up", "decoder", "weights", "spare"), seeds, strict=True)
-        )
-        self.images = pairs.images.to(self.device)
-
-    def unit(self, rows: Tensor) -> Tensor:
-        """Images of the pool as floats in [0, 1], on the device."""
-        images = self.images[rows.to(self.device)]
-        return images.float() / 255 if images.dtype == torch.uint8 else images.float()
-
-    def optimise(
-        self,
-        stage: str,
-        objective: WarmUpObjective | DecoderObjective,
-        groups: list[dict[str, object]],
-        draw: Callable[[torch.Generator], tuple[Tensor, ...]],
-        steps: int,
-    ) -> None:
-        """Runs one optimisation, resuming where a checkpoint has it."""
-        objective.to(self.device)
-        loop = Loop(stage, objective, groups, draw, steps, self.seeds[stage])
-        store = self.checkpoint
-        self.records[stage] = loop.run(
-            self.fabric,
-            resume=None if store is None else store.load(stage),
-            save=None if store is None else lambda snapshot: store.save(stage, snapshot),
-            save_every=self.config.checkpoint_every,
-            progress=self.progress,
-        )
-
-    def draw_pairs(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """A random batch of pairs."""
-        count = self.config.warm_up.pairs_per_step
-        rows = torch.randint(len(self.pairs), (count,), generator=generator)
-        pairs = self.pairs
-        before, after = self.unit(pairs.before[rows]), self.unit(pairs.after[rows])
-        return before, pairs.action[rows].to(self.device), after
-
-    def warm_up(self) -> ActionMoves:
-        """Teaches the reader its slots; matches actions to slots first where targets are free."""
-        model, stage = self.model, self.config.warm_up
-        if any(action.target is None for action in model.actions):
-            self._match()
-        moves = ActionMoves(model.actions, len(model.slot_names))
-        objective = WarmUpObjective(model.autoencoder.reader, moves, stage)
-        self.optimise("warm_up", objective, objective.groups(), self.draw_pairs, stage.steps)
-        return moves
-
-    def _match(self) -> None:
-        model, stage = self.model, self.config.warm_up
-        wide = max(stage.matching_slots, len(model.slot_names))
-        with scoped_seed(self.seeds["weights"]):
-            reader = SlotReader(model.config.channels, model.config.image_size, wide)
-        start = torch.randn(
-            len(model.actions), wide, generator=make_generator(self.seeds["matching"])
-        )
-        free = FreeMoves(len(model.actions), wide, start)
-        objective = WarmUpObjective(reader, free, stage)
-        self.optimise(
-            "matching", objective, objective.groups(), self.draw_pairs, stage.matching_steps
-        )
-        model.actions = resolve_targets(model.actions, free)
-        with scoped_seed(self.seeds["weights"]):
-            model.autoencoder.reader = reader.with_slots(len(model.slot_names)).to(self.device)
-
-    def train_decoder(self) -> None:
-        """Trains a fresh decoder on the frozen codes."""
-        model, stage, pairs = self.model, self.config.decoder, self.pairs
-        decoder = model.autoencoder.decoder = make_decoder(model, self.seeds["weights"])
-        used = pairs.used_images()
-        codes = torch.zeros(len(pairs.images), len(model.slots), dtype=torch.long)
-        codes = codes.to(self.device)
-        codes[used] = model.encode(pairs.images[used])
-
-        def draw_single(generator: torch.Generator) -> tuple[Tensor, ...]:
-            pick = torch.randint(len(used), (stage.images_per_step,), generator=generator)
-            images = self.unit(used[pick])
-            return images, codes[used[pick]], images
-
-        def draw_swap(generator: torch.Generator) -> tuple[Tensor, ...]:
-            rows = torch.randint(len(pairs), (stage.images_per_step,), generator=generator)
-            drawn, other = pairs.after[rows], pairs.before[rows]
-            return self.unit(drawn), codes[drawn], self.unit(other)
-
-        objective = DecoderObjective(decoder, model.autoencoder.spare_reader)
-        draw = draw_single if model.autoencoder.spare_reader is None else draw_swap
-        groups = objective.groups(stage.learning_rate)
-        self.optimise("decoder", objective, groups, draw, stage.steps)
-        if model.autoencoder.spare_reader is not None:
-            settle(model, model.autoencoder.spare_reader, pairs.images[used])
-            generator = make_generator(self.seeds["spare"])
-            pick = torch.randperm(len(used), generator=generator)[:SPARE_BANK]
-            model.autoencoder.spare_bank = model.autoencoder.encode_spare(pairs.images[used[pick]])
-
-
 @torch.no_grad()
-def _judge_moves(model: CTVAE, moves: ActionMoves, pairs: Transitions) -> tuple[float, float]:
-    used = pairs.used_images()
-    slots = torch.zeros(len(pairs.images), len(model.slot_names), device=model.device)
-    slots[used] = model.autoencoder.read(pairs.images[used])
+def _judge_soft(model: CTVAE, pairs: Transitions, moves: ActionMoves | None) -> tuple[float, float]:
+    """Cross-entropy and accuracy of the action posterior before codes are rounded."""
     action = pairs.action.to(model.device)
-    scores = moves.scores(slots[pairs.before], slots[pairs.after])
+    used, coder = pairs.used_images(), model.autoencoder
+    read = coder.encode_log_probs if moves is None else coder.read
+    values = read(pairs.images[used])
+    slots = values.new_zeros(len(pairs.images), *values.shape[1:])
+    slots[used] = values
+    before, after = slots[pairs.before], slots[pairs.after]
+    if moves is None:
+        posterior = action_posterior(fitted(model.transition), before.exp(), after.exp())
+        right = posterior.accuracy_credit(action)
+        return -float(posterior.log_prob(action).mean()), float(right.mean())
+    scores = moves.scores(before[..., 0], after[..., 0])
     loss = torch.nn.functional.cross_entropy(scores, action)
     return float(loss), float((scores.argmax(1) == action).float().mean())
+
+
+def _judge_codes(model: CTVAE, pairs: Transitions) -> tuple[float, tuple[float, ...]]:
+    """Accuracy of the posterior on codes, and how often each slot is held when it should be."""
+    before, after = (model.encode(pairs.images[rows]) for rows in (pairs.before, pairs.after))
+    action = pairs.action.to(model.device)
+    posterior = action_posterior(fitted(model.transition), before, after)
+    target = torch.tensor([a.target for a in model.actions], device=model.device)[action]
+    others = target[:, None] != torch.arange(before.shape[1], device=model.device)
+    stays = ((before == after) & others).sum(0) / others.sum(0).clamp(min=1)
+    alone = others.sum(0) == 0
+    return float(posterior.accuracy_credit(action).mean()), tuple((stays + alone.float()).tolist())

@@ -21,6 +21,7 @@ from ctvae.data.files import read_lpc_sprites
 from ctvae.data.worlds import colour_world
 from ctvae.errors import DataError, FormatError, RegimeError, ShapeError, UnknownActionError
 from ctvae.models import CTVAE, CTVAEConfig
+from ctvae.models.readers import SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
 from ctvae.nn import SlotDecoder
 from ctvae.randomness import scoped_seed
@@ -120,7 +121,7 @@ def test_every_parameter_gets_a_gradient(pairs: Transitions) -> None:
     before, action = pairs.images[pairs.before[::5]], pairs.action[::5]
     after = pairs.images[pairs.after[::5]]
     moves = ActionMoves(model.actions, 5)
-    warm_up = WarmUpObjective(model.autoencoder.reader, moves, TINY.warm_up)
+    warm_up = WarmUpObjective(SlotReader(1, 32, 5), moves, TINY.warm_up)
     warm_up(before, action, after).total.backward()
     with scoped_seed(0):
         decoder = SlotDecoder([3, 4, 4, 8, 8], 1, 32, spare=2)
@@ -230,12 +231,14 @@ ALARMS = {
 def test_alarms_name_what_is_wrong_and_what_to_do(case: str) -> None:
     changes, separation, expected = ALARMS[case]
     cardinalities = [1, 6] if case == "one code" else [6, 6]
+    held = [0.8, 1.0] if case == "a slot that wanders" else [1.0, 1.0]
     figures = HEALTHY | changes
     found = check_training(
         cross_entropy=figures["cross_entropy"],
         continuous_accuracy=figures["continuous_accuracy"],
         discrete_accuracy=figures["discrete_accuracy"],
         separation=separation,
+        held=held,
         cardinalities=cardinalities,
         slots=["hue", "x"],
     )
