@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ctvae.data.files import read_image_file
 from ctvae.data.images import ImageSet, split_groups
-from ctvae.data.transitions import PairRule, SetTo, Transitions, transition_pairs
+from ctvae.data.transitions import PairRule, Transitions, transition_pairs
 from ctvae.data.worlds import ColourWorld, colour_world
 from ctvae.evaluation import GridJudge, Judge, WorldJudge
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.randomness import make_generator, spawn
 from ctvae.regimes import Regime
-from ctvae.training.config import DecoderStage, TrainingConfig, WarmUpStage
+from ctvae.training.config import DecoderStage, ReadingStage, TrainingConfig
 
 __all__ = ["Subject", "file_subject", "world_subject"]
 
@@ -96,7 +96,7 @@ def world_subject(rule: PairRule, *, seed: int) -> Subject:
         "the law that the samples were drawn from",
         4,
         TrainingConfig(
-            seed=seed, warm_up=WarmUpStage(steps=1000), decoder=DecoderStage(steps=2000)
+            seed=seed, reading=ReadingStage(steps=800), decoder=DecoderStage(steps=2000)
         ),
     )
 
@@ -156,9 +156,7 @@ def file_subject(path: Path, rule: PairRule, *, seed: int) -> Subject:
         8 if nuisances else 0,
         TrainingConfig(
             seed=seed,
-            warm_up=WarmUpStage(
-                steps=10_000 if large else 800 if isinstance(rule, SetTo) else 1600
-            ),
-            decoder=DecoderStage(steps=3000),
+            reading=ReadingStage(steps=2500 if large else 1100),
+            decoder=DecoderStage(steps=6000 if large else 3000),
         ),
     )

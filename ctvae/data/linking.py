@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LinkedCodes", "connected", "link_codes"]
 
+SMALLEST_CIRCLE = 3
+"""On a circle of two values, a step forward and a step back are the same."""
+
 Labels = Int64[np.ndarray, " n"]
 
 
@@ -62,6 +65,9 @@ def link_codes(pairs: Transitions) -> LinkedCodes:
     Contexts are brought together by the values that set actions name; under shifts, by the ends of
     the line, for those contexts that show as many values as any does: this assumes that each of
     them shows the whole range. Smaller contexts stay open.
+
+    Shifts that lead around a circle number its values from anywhere; which value of one context is
+    which of another then stays open, and only the largest context is numbered.
 
     It needs images that recur in several pairs, as in grids of factors and in scenes that are
     edited more than once. Pairs that share no image say nothing here.
@@ -145,6 +151,12 @@ def _codes_of_cells(
     place = _places(here, there, steps, len(context))
     joined = np.zeros(len(context), dtype=bool)
     joined[here] = joined[there] = True
+    period = int(np.gcd.reduce(np.abs(place[here] + steps - place[there]), initial=0))
+    if period >= SMALLEST_CIRCLE:
+        weight = np.bincount(context[cell])
+        joined &= context == weight.argmax()
+        code[joined] = place[joined] % period
+        return code
     low, high = (np.full(int(context.max()) + 1, end) for end in (2**31, -(2**31)))
     np.minimum.at(low, context[joined], place[joined])
     np.maximum.at(high, context[joined], place[joined])
@@ -178,5 +190,8 @@ def _contradictions(
     shift = np.array([a.direction if isinstance(a, ShiftAction) else 0 for a in actions])[action]
     start, end = code[here], code[there]
     known = (start >= 0) & (end >= 0)
-    wrong = np.where(shift != 0, end - start != shift, end == start)
+    off = end - start - shift
+    period = int(np.gcd.reduce(np.abs(off[known & (shift != 0)]), initial=0))
+    beside = off % period != 0 if period >= SMALLEST_CIRCLE else off != 0
+    wrong = np.where(shift != 0, beside, end == start)
     return int((known & wrong).sum())

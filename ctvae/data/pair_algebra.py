@@ -27,9 +27,10 @@ def find_targets(pairs: Transitions) -> tuple[Action, ...] | None:
 
     Edits of two slots commute, and neither can undo or repeat the other. So two actions share a
     slot exactly where, from images at which both are seen, (1) one leads to what the other alone
-    can reach, forwards or backwards, or (2) their order matters: :math:`b(a(x)) \ne a(b(x))`. Both
-    are read off the pairs; groups are joined by them. Of two shift actions of a slot, the one that
-    undoes the first goes the other way.
+    can reach, forwards or backwards, or (2) their order matters: :math:`b(a(x)) \ne a(b(x))`, or
+    where (3) one undoes the other: :math:`b(a(x)) = x`. All are read off the pairs; groups are
+    joined by them. Of two shift actions of a slot, the one that undoes the first goes the other
+    way.
 
     Args:
         pairs: Edits whose actions may lack targets; the targets that are there are not used.
@@ -55,10 +56,9 @@ def find_targets(pairs: Transitions) -> tuple[Action, ...] | None:
     ])
     joined, met = [], np.zeros(len(actions), dtype=bool)
     for a, b in combinations(range(len(actions)), 2):
-        together, votes = _votes(leads, reach, a, b)
-        if together:
-            met[[a, b]] = True
-        if votes > EVIDENCE * together:
+        together = _meetings(leads, reach, a, b)
+        met[[a, b]] |= any(len(votes) for votes in together)
+        if any(len(votes) and votes.mean() > EVIDENCE for votes in together):
             joined.append((a, b))
     if not met.all():
         return None
@@ -67,14 +67,16 @@ def find_targets(pairs: Transitions) -> tuple[Action, ...] | None:
     return tuple(_placed(actions, leads, slot, a) for a in range(len(actions)))
 
 
-def _votes(leads: Labels, reach: Labels, a: int, b: int) -> tuple[int, int]:
-    """At how many images two actions meet, and at how many they move one slot."""
+def _meetings(leads: Labels, reach: Labels, a: int, b: int) -> tuple[Labels, Labels]:
+    """Where two actions meet at an image, and where one follows the other: is it one slot?"""
     meet = np.flatnonzero((leads[a] != NOWHERE) & (leads[b] != NOWHERE))
     by_a, by_b = leads[a, meet], leads[b, meet]
     alone = (reach[a, by_b] == reach[a, meet]) | (reach[b, by_a] == reach[b, meet])
     ab, ba = leads[b, by_a], leads[a, by_b]
     ordered = (ab != NOWHERE) & (ba != NOWHERE) & (ab != ba)
-    return len(meet), int((alone | ordered).sum())
+    start = np.flatnonzero(leads[a] != NOWHERE)
+    back = leads[b, leads[a, start]]
+    return alone | ordered, back[back != NOWHERE] == start[back != NOWHERE]
 
 
 def _placed(actions: tuple[Action, ...], leads: Labels, slot: Labels, a: int) -> Action:

@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ShiftAction:
-    """Moves a slot by one step up or down the order of its values, without wrap.
+    """Moves a slot by one step up or down the order of its values, or around their circle.
 
     Attributes:
         name: The action's label, unique in its set.

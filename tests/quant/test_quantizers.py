@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from ctvae.errors import CodeError, DataError, ShapeError
-from ctvae.quant import Quantizer, ScalarBins, SlotVQ, find_modes, lloyd, perplexity
+from ctvae.quant import (
+    CategoricalSlots,
+    Quantizer,
+    ScalarBins,
+    SlotVQ,
+    find_modes,
+    lloyd,
+    perplexity,
+)
 
 
 def _values(n: int = 300) -> Tensor:
@@ -27,6 +35,11 @@ QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
         [1, 0], [torch.tensor([2, 0, 1]), torch.tensor([1, 2, 0])]
     ),
     "bins, one code": lambda: ScalarBins([torch.zeros(1)], [torch.ones(1)]),
+    "categorical": lambda: CategoricalSlots([3, 2, 5]),
+    "categorical, cold": lambda: CategoricalSlots([1, 4], temperature=0.2),
+    "categorical, permuted": lambda: CategoricalSlots([3, 2]).permuted(
+        [1, 0], [torch.tensor([1, 0]), torch.tensor([2, 0, 1])]
+    ),
     "vq": lambda: SlotVQ([4, 2, 7], width=5, seed=0),
     "vq, one slot": lambda: SlotVQ([16], width=2, seed=1),
     "vq, pruned": lambda: SlotVQ([8, 8], width=3, seed=0).pruned(

@@ -21,13 +21,14 @@ from ctvae.data.files import read_lpc_sprites
 from ctvae.data.worlds import colour_world
 from ctvae.errors import DataError, FormatError, RegimeError, ShapeError, UnknownActionError
 from ctvae.models import CTVAE, CTVAEConfig
-from ctvae.models.readers import SlotReader
+from ctvae.models.readers import CodeReader, SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
 from ctvae.nn import SlotDecoder
 from ctvae.randomness import scoped_seed
 from ctvae.regimes import Regime
 from ctvae.training import (
     DecoderStage,
+    ReadingStage,
     TrainingConfig,
     TrainingStatus,
     WarmUpStage,
@@ -35,10 +36,18 @@ from ctvae.training import (
 )
 from ctvae.training.checks import check_training
 from ctvae.training.loop import rate
+from ctvae.training.reading import ReadingObjective
 from ctvae.training.stages import DecoderObjective, WarmUpObjective
 
-TINY = TrainingConfig(
+LINKED = TrainingConfig(
     device="cpu",
+    reading=ReadingStage(steps=12),
+    decoder=DecoderStage(steps=8),
+    checkpoint_every=5,
+)
+WARM = TrainingConfig(
+    device="cpu",
+    reading=None,
     warm_up=WarmUpStage(steps=12, matching_steps=6),
     decoder=DecoderStage(steps=8),
     checkpoint_every=5,
@@ -47,8 +56,10 @@ TINY = TrainingConfig(
 
 @pytest.fixture(scope="module")
 def pairs() -> Transitions:
+    """A small grid of its own, so that the pairs imply all codes."""
     images = mini_sprites()
-    return transition_pairs(images, StepBy(), rows=split_groups(images.units)[2])
+    small = (images.factors < torch.tensor([3, 2, 2, 5, 5])).all(1)
+    return transition_pairs(images, StepBy(), rows=small.nonzero()[:, 0])
 
 
 def _model(pairs: Transitions, *, spare: int = 0, seed: int = 0) -> CTVAE:
@@ -67,18 +78,22 @@ class _Stop(Exception):  # noqa: N818  # stands for a killed process
     pass
 
 
-@pytest.mark.parametrize(("stage", "step"), [("warm_up", 10), ("decoder", 5)])
+@pytest.mark.parametrize(
+    ("config", "stage", "step"),
+    [(WARM, "warm_up", 10), (WARM, "decoder", 5), (LINKED, "reading", 10), (LINKED, "decoder", 5)],
+)
 @pytest.mark.parametrize("spare", [0, 2])
 def test_an_interrupted_training_resumes_to_the_same_weights(
     pairs: Transitions,
     tmp_path: Path,
+    config: TrainingConfig,
     stage: str,
     step: int,
     spare: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     straight = _model(pairs, spare=spare)
-    fit(straight, pairs, TINY)
+    fit(straight, pairs, config)
     saved = 0
 
     from ctvae.training.resume import Checkpoint
@@ -94,23 +109,27 @@ def test_an_interrupted_training_resumes_to_the_same_weights(
 
     monkeypatch.setattr(Checkpoint, "save", save_then_die)
     with pytest.raises(_Stop):
-        fit(_model(pairs, spare=spare), pairs, TINY, checkpoint=tmp_path / "run")
+        fit(_model(pairs, spare=spare), pairs, config, checkpoint=tmp_path / "run")
     monkeypatch.undo()
     assert saved == 1
     resumed = _model(pairs, spare=spare)
-    history = fit(resumed, pairs, TINY, checkpoint=tmp_path / "run")
+    history = fit(resumed, pairs, config, checkpoint=tmp_path / "run")
     expected, found = _weights(straight), _weights(resumed)
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
         assert torch.equal(tensor, found[name]), name
-    assert history.records["warm_up"][-1]["step"] == 11
+    first = "reading" if config is LINKED else "warm_up"
+    assert history.records[first][-1]["step"] == 11
 
 
-def test_equal_seeds_give_equal_models_and_others_do_not(pairs: Transitions) -> None:
+@pytest.mark.parametrize("config", [WARM, LINKED], ids=["warm-up", "linked"])
+def test_equal_seeds_give_equal_models_and_others_do_not(
+    pairs: Transitions, config: TrainingConfig
+) -> None:
     models = []
     for seed in (0, 0, 1):
         models.append(_model(pairs))
-        fit(models[-1], pairs, TINY.model_copy(update={"seed": seed}))
+        fit(models[-1], pairs, config.model_copy(update={"seed": seed}))
     first, second, third = (_weights(model) for model in models)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["reader.encoder.out.weight"], third["reader.encoder.out.weight"])
@@ -121,14 +140,18 @@ def test_every_parameter_gets_a_gradient(pairs: Transitions) -> None:
     before, action = pairs.images[pairs.before[::5]], pairs.action[::5]
     after = pairs.images[pairs.after[::5]]
     moves = ActionMoves(model.actions, 5)
-    warm_up = WarmUpObjective(SlotReader(1, 32, 5), moves, TINY.warm_up)
+    with scoped_seed(0):
+        readers = SlotReader(1, 32, 5), CodeReader(1, 32, [3, 4, 4, 8, 8])
+    warm_up = WarmUpObjective(readers[0], moves, WARM.warm_up)
     warm_up(before, action, after).total.backward()
     with scoped_seed(0):
         decoder = SlotDecoder([3, 4, 4, 8, 8], 1, 32, spare=2)
     codes = torch.randint(3, (len(after), 5), generator=torch.Generator().manual_seed(0))
     drawing = DecoderObjective(decoder, model.autoencoder.spare_reader)
     drawing(after, codes, before).total.backward()
-    for objective in (warm_up, drawing):
+    reading = ReadingObjective(readers[1], ReadingStage())
+    reading(after, codes.where(codes > 0, -1)).total.backward()
+    for objective in (warm_up, reading, drawing):
         for name, parameter in objective.named_parameters():
             assert parameter.grad is not None, name
             # A bias before a batch normalisation has no effect: its gradient is rounding.
@@ -143,13 +166,13 @@ def test_progress_is_reported(pairs: Transitions) -> None:
         assert "loss" in metrics
         seen.append((stage, step, steps))
 
-    fit(_model(pairs), pairs, TINY, progress=note)
+    fit(_model(pairs), pairs, WARM, progress=note)
     assert seen == [("warm_up", 12, 12), ("decoder", 8, 8)]
 
 
 def test_the_device_of_the_suite_trains(pairs: Transitions, device: torch.device) -> None:
     model = _model(pairs)
-    fit(model, pairs, TINY.model_copy(update={"device": str(device)}))
+    fit(model, pairs, WARM.model_copy(update={"device": str(device)}))
     assert model.device.type == device.type
     assert model.encode(pairs.images[:3].to(device)).device.type == device.type
 
@@ -217,6 +240,8 @@ ALARMS = {
     "actions": ({"cross_entropy": 0.4}, [9.0, 4.0], ["ACTIONS_NOT_EXPLAINED"]),
     "NaN": ({"cross_entropy": float("nan")}, [9.0, 4.0], ["ACTIONS_NOT_EXPLAINED"]),
     "one code": ({}, [float("inf"), 4.0], ["SLOT_WITHOUT_CODES"]),
+    "a slot that wanders": ({}, [9.0, 4.0], ["SLOTS_NOT_HELD"]),
+    "no modes": ({}, [], []),
     "modes": ({}, [9.0, 1.4], ["MODES_NOT_SEPARATED"]),
     "codes": ({"discrete_accuracy": 0.9}, [9.0, 4.0], ["CODES_LOSE_ACTIONS"]),
     "all": (
@@ -247,14 +272,14 @@ def test_alarms_name_what_is_wrong_and_what_to_do(case: str) -> None:
 
 
 def _foreign_checkpoint(pairs: Transitions, folder: Path) -> object:
-    fit(_model(pairs), pairs, TINY, checkpoint=folder)
-    return fit(_model(pairs), pairs, TINY.model_copy(update={"seed": 5}), checkpoint=folder)
+    fit(_model(pairs), pairs, WARM, checkpoint=folder)
+    return fit(_model(pairs), pairs, WARM.model_copy(update={"seed": 5}), checkpoint=folder)
 
 
 BAD: dict[str, tuple[Callable[[Transitions, Path], object], type[Exception], str]] = {
     "actions of another model": (
         lambda d, p: fit(
-            _model(d), Transitions(d.images, d.before, d.action, d.after, d.actions[::-1]), TINY
+            _model(d), Transitions(d.images, d.before, d.action, d.after, d.actions[::-1]), WARM
         ),
         UnknownActionError,
         "the pairs have actions",
@@ -263,7 +288,7 @@ BAD: dict[str, tuple[Callable[[Transitions, Path], object], type[Exception], str
         lambda d, p: fit(
             _model(d),
             Transitions(d.images * float("nan"), d.before, d.action, d.after, d.actions),
-            TINY,
+            WARM,
         ),
         ShapeError,
         "NaN",
@@ -272,23 +297,23 @@ BAD: dict[str, tuple[Callable[[Transitions, Path], object], type[Exception], str
         lambda d, p: fit(
             _model(d),
             Transitions(d.images[..., :16, :16], d.before, d.action, d.after, d.actions),
-            TINY,
+            WARM,
         ),
         ShapeError,
         "made for that size",
     ),
     "pairs that are no edits": (
-        lambda d, p: fit(_model(d), replace(d, regime=Regime.COUNTERFACTUAL), TINY),
+        lambda d, p: fit(_model(d), replace(d, regime=Regime.COUNTERFACTUAL), WARM),
         RegimeError,
         "edit pairs",
     ),
     "a device of no kind": (
-        lambda d, p: fit(_model(d), d, TINY.model_copy(update={"device": "gpu9"})),
+        lambda d, p: fit(_model(d), d, WARM.model_copy(update={"device": "gpu9"})),
         DataError,
         "gpu9",
     ),
     "a device that is not there": (
-        lambda d, p: fit(_model(d), d, TINY.model_copy(update={"device": "cuda:97"})),
+        lambda d, p: fit(_model(d), d, WARM.model_copy(update={"device": "cuda:97"})),
         DataError,
         "cuda",
     ),
@@ -339,7 +364,7 @@ def _pairs_with_a_hue_circle(images: ImageSet) -> Transitions:
 def test_the_alarms_fire_on_a_cyclic_factor_and_not_without_the_cycle() -> None:
     images = colour_world().edits(300, seed=0)
     config = TrainingConfig(
-        device="cpu", warm_up=WarmUpStage(steps=700), decoder=DecoderStage(steps=2)
+        device="cpu", reading=None, warm_up=WarmUpStage(steps=700), decoder=DecoderStage(steps=2)
     )
     straight = transition_pairs(images, StepBy(), rows=split_groups(images.units)[0])
     statuses = []
@@ -357,6 +382,7 @@ def test_the_alarms_fire_where_a_nuisance_fills_a_slot(shared_data: Path) -> Non
     pairs = transition_pairs(images, StepBy(), rows=split_groups(images.units)[0])
     config = TrainingConfig(
         device="cpu",
+        reading=None,
         warm_up=WarmUpStage(steps=600, displacement_weight=0.0),
         decoder=DecoderStage(steps=2),
     )
