@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
 if TYPE_CHECKING:
     from ctvae.data.transitions import Transitions
 
-__all__ = ["LinkedCodes", "connected", "link_codes"]
+__all__ = ["OPEN", "LinkedCodes", "connected", "link_codes"]
 
+OPEN = -1
+"""Where the pairs do not say."""
 SMALLEST_CIRCLE = 3
 """On a circle of two values, a step forward and a step back are the same."""
 
@@ -30,6 +32,11 @@ class LinkedCodes:
 
     Attributes:
         codes: ``(images, slots)``, -1 where the pairs leave the value open.
+        places: ``(images, slots)``, the codes counted from where their context begins: where these
+            are known and the code is open, all codes of the context are, up to one number; -1
+            elsewhere.
+        contexts: ``(images,)`` the context of each image: images joined by any pairs.
+        circles: ``(slots,)``, true where steps lead around a circle.
         cardinalities: The number of codes of each slot.
         contradictions: How many pairs disagree with the codes: a target that keeps its value, or
             goes where its action does not lead.
@@ -37,6 +44,9 @@ class LinkedCodes:
     """
 
     codes: Int[Tensor, "images slots"]
+    places: Int[Tensor, "images slots"]
+    contexts: Int[Tensor, " images"]
+    circles: tuple[bool, ...]
     cardinalities: tuple[int, ...]
     contradictions: int
     pairs: int
@@ -51,6 +61,18 @@ class LinkedCodes:
             The share of these images all of whose codes are known.
         """
         return float((self.codes[rows] >= 0).all(1).double().mean())
+
+    def placed(self, rows: Int[Tensor, " rows"]) -> float:
+        """Says how much of some images is known, or would be if contexts were brought together.
+
+        Args:
+            rows: Rows of the pool.
+
+        Returns:
+            The share of these images of which each slot has a code or a place.
+        """
+        found = (self.codes[rows] >= 0) | (self.places[rows] >= 0)
+        return float(found.all(1).double().mean())
 
 
 def link_codes(pairs: Transitions) -> LinkedCodes:
@@ -103,12 +125,19 @@ def link_codes(pairs: Transitions) -> LinkedCodes:
         here, there = cell[before[moved]], cell[after[moved]]
         of_cell = np.zeros(int(cell.max()) + 1, dtype=np.int64)
         of_cell[cell] = context
-        code = _codes_of_cells(pairs.actions, here, action[moved], there, of_cell, cell)
-        contradictions += _contradictions(pairs.actions, code, here, action[moved], there)
-        columns.append(code[cell])
-        sizes.append(int(code.max()) + 1)
+        found = _read_cells(pairs.actions, here, action[moved], there, of_cell, cell)
+        contradictions += _contradictions(pairs.actions, found.code, here, action[moved], there)
+        columns.append((found.code[cell], found.place[cell], found.circle))
+        sizes.append(int(found.code.max()) + 1)
+    codes, places, circles = zip(*columns, strict=True)
     return LinkedCodes(
-        torch.from_numpy(np.stack(columns, 1)), tuple(sizes), contradictions, len(pairs)
+        torch.from_numpy(np.stack(codes, 1)),
+        torch.from_numpy(np.stack(places, 1)),
+        torch.from_numpy(context),
+        circles,
+        tuple(sizes),
+        contradictions,
+        len(pairs),
     )
 
 
@@ -131,39 +160,45 @@ def connected(first: Labels, second: Labels, count: int) -> Labels:
     return labels
 
 
-def _codes_of_cells(
+class _Cells(NamedTuple):
+    """The code and place of every cell of one slot, -1 where open."""
+
+    code: Labels
+    place: Labels
+    circle: bool
+
+
+def _read_cells(
     actions: tuple[Action, ...],
     here: Labels,
     action: Labels,
     there: Labels,
     context: Labels,
     cell: Labels,
-) -> Labels:
-    """The code of every cell of one slot, -1 where it is open."""
-    code = np.full(len(context), -1, dtype=np.int64)
-    values = np.array([a.value if isinstance(a, SetAction) else -1 for a in actions])[action]
-    if (values >= 0).any():
-        code[there[values >= 0]] = values[values >= 0]
-        _, known = np.unique(code[code >= 0], return_inverse=True)
-        code[code >= 0] = known
-        return code
+) -> _Cells:
+    code = np.full(len(context), OPEN, dtype=np.int64)
+    values = np.array([a.value if isinstance(a, SetAction) else OPEN for a in actions])[action]
+    if (values != OPEN).any():
+        code[there[values != OPEN]] = values[values != OPEN]
+        _, known = np.unique(code[code != OPEN], return_inverse=True)
+        code[code != OPEN] = known
+        return _Cells(code, np.full_like(code, OPEN), circle=False)
     steps = np.array([a.direction if isinstance(a, ShiftAction) else 0 for a in actions])[action]
     place = _places(here, there, steps, len(context))
     joined = np.zeros(len(context), dtype=bool)
     joined[here] = joined[there] = True
     period = int(np.gcd.reduce(np.abs(place[here] + steps - place[there]), initial=0))
     if period >= SMALLEST_CIRCLE:
-        weight = np.bincount(context[cell])
-        joined &= context == weight.argmax()
-        code[joined] = place[joined] % period
-        return code
+        place = np.where(joined, place % period, OPEN)
+        largest = np.bincount(context[cell]).argmax()
+        return _Cells(np.where(context == largest, place, OPEN), place, circle=True)
     low, high = (np.full(int(context.max()) + 1, end) for end in (2**31, -(2**31)))
     np.minimum.at(low, context[joined], place[joined])
     np.maximum.at(high, context[joined], place[joined])
     extent = np.where(high >= low, high - low, -1)
-    full = joined & (extent[context] == extent.max())
-    code[full] = (place - low[context])[full]
-    return code
+    place = np.where(joined, place - low[context], OPEN)
+    full = extent[context] == extent.max()
+    return _Cells(np.where(full, place, OPEN), place, circle=False)
 
 
 def _places(here: Labels, there: Labels, steps: Labels, count: int) -> Labels:

@@ -21,6 +21,7 @@ __all__ = [
     "ComposedPairs",
     "PairRule",
     "SetTo",
+    "StepAround",
     "StepBy",
     "Transitions",
     "composed_pairs",
@@ -211,6 +212,40 @@ class StepBy:
         up = [(v, v + 1, factor) for v in edges]
         down = [(v + 1, v, factor + len(cardinalities)) for v in edges]
         return up + down
+
+
+@dataclass(frozen=True)
+class StepAround:
+    """Actions +1 and -1 on every factor, around the circle of its values; numbered as ``StepBy``.
+
+    A factor of two values is stepped without wrap: on so small a circle both steps are one.
+    """
+
+    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
+        """Lists two actions per factor.
+
+        Args:
+            names: The factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            All increases, then all decreases.
+        """
+        return StepBy().actions(names, cardinalities)
+
+    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Lists neighbouring values, both ways.
+
+        Args:
+            factor: Which of the factors moved.
+            cardinalities: The number of values of each.
+
+        Returns:
+            Triples (value before, value after, action).
+        """
+        last, down = cardinalities[factor] - 1, factor + len(cardinalities)
+        around = [(last, 0, factor), (0, last, down)] if last > 1 else []
+        return StepBy().steps(factor, cardinalities) + around
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,12 @@ class SetAction:
 
     Attributes:
         name: The action's label, unique in its set.
-        target: The slot it sets.
+        target: The slot it sets; ``None`` when that is to be learned.
         value: The label of the value; which learned code that is, the counted tables say.
     """
 
     name: str
-    target: int
+    target: int | None
     value: int
 
 
@@ -96,7 +96,7 @@ def inverse_pairs(actions: Sequence[Action]) -> int:
     if not shifts or len(actions) % 2 or not actions:
         msg = (
             f"{len(actions)} actions without targets: learning targets needs shift actions in "
-            "inverse pairs, two per slot; otherwise give every action its target"
+            "inverse pairs, two per slot; otherwise give every action its target, or name the slots"
         )
         raise UnknownSlotError(msg)
     return len(actions) // 2

@@ -16,10 +16,11 @@ class CTVAEConfig(Settings):
 
     Attributes:
         actions: What the labels of the pairs mean. Targets count the slots; where no action has a
-            target, shift actions in inverse pairs are matched to slots while training.
+            target, they are found while training.
         channels: Image channels.
         image_size: Image side in pixels, a multiple of 8.
-        slots: Names of the slots; ``slot0, slot1, ...`` where empty.
+        slots: Names of the slots; ``slot0, slot1, ...`` where empty. They also say how many there
+            are where no action has a target and the actions are no inverse pairs.
         spare: The length of the spare vector, which holds what no action moves (pose,
             background); 0 where there is nothing of the kind.
     """
@@ -46,7 +47,7 @@ def num_slots(config: CTVAEConfig) -> int:
     """
     targets = [action.target for action in config.actions]
     if all(target is None for target in targets):
-        return inverse_pairs(config.actions)
+        return len(config.slots) or inverse_pairs(config.actions)
     known = {target for target in targets if target is not None}
     if None in targets or known != set(range(len(known))):
         msg = (

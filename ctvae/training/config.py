@@ -39,13 +39,16 @@ class ReadingStage(Settings):
         steps: Optimizer steps.
         images_per_step: Images in a batch.
         learning_rate: At its peak.
-        least_known: The least share of images all of whose codes are implied; below it, slots are
-            taught by the warm-up.
+        alignment_steps: Steps of a first reader, where contexts are to be brought together: it is
+            taught those that are known, and reads the others.
+        least_known: The least share of images all of whose codes are implied, up to one number for
+            each context; below it, slots are taught by the warm-up.
     """
 
     steps: int = Field(1100, ge=1)
     images_per_step: int = Field(128, ge=2)
     learning_rate: float = Field(2e-3, gt=0)
+    alignment_steps: int = Field(400, ge=1)
     least_known: float = Field(0.5, gt=0, le=1)
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from ctvae.data.linking import LinkedCodes, link_codes
+from ctvae.data.linking import OPEN, LinkedCodes, link_codes
 from ctvae.models.readers import CodeReader
 from ctvae.training.loop import StepLoss
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["ReadingObjective", "usable_links"]
 
 WEIGHT_DECAY = 1e-3
-OPEN = -1
-"""Marks a code that the pairs leave open."""
 
 
 def usable_links(pairs: Transitions, stage: ReadingStage) -> LinkedCodes | None:
@@ -39,7 +37,7 @@ def usable_links(pairs: Transitions, stage: ReadingStage) -> LinkedCodes | None:
     linked = link_codes(pairs)
     if linked.contradictions or min(linked.cardinalities) < 2:
         return None
-    return linked if linked.known(pairs.used_images()) >= stage.least_known else None
+    return linked if linked.placed(pairs.used_images()) >= stage.least_known else None
 
 
 class ReadingObjective(nn.Module):

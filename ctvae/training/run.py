@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ctvae.data.alignment import align_contexts
+from ctvae.data.linking import OPEN
 from ctvae.data.pair_algebra import find_targets
+from ctvae.errors import UnknownSlotError
+from ctvae.mechanisms.actions import Action, ShiftAction
 from ctvae.models.readers import CodeReader, SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves
 from ctvae.quant import CategoricalSlots
@@ -63,10 +67,10 @@ class Run:
         run = f"{config.model_dump_json()} {model.config.model_dump_json()} {pairs!r}"
         self.checkpoint = None if checkpoint is None else Checkpoint(Path(checkpoint), run)
         self.records: dict[str, list[dict[str, float]]] = {}
-        seeds = spawn(config.seed, 6)
+        seeds = spawn(config.seed, 7)
         self.seeds = dict(
             zip(
-                ("matching", "warm_up", "decoder", "weights", "spare", "reading"),
+                ("matching", "warm_up", "decoder", "weights", "spare", "reading", "alignment"),
                 seeds,
                 strict=True,
             )
@@ -107,22 +111,43 @@ class Run:
         return before, pairs.action[rows].to(self.device), after
 
     def find_targets(self) -> None:
-        """Gives actions without targets those that the pairs imply, where they do."""
+        """Gives actions without targets those that the pairs imply, where they do.
+
+        Raises:
+            UnknownSlotError: When they do not, and the actions are not such that the warm-up could.
+        """
         model = self.model
         if any(action.target is None for action in model.actions):
-            found = find_targets(self.pairs)
-            if found and len({a.target for a in found}) == len(model.slot_names):
+            found, slots = find_targets(self.pairs), len(model.slot_names)
+            count = len({a.target for a in found}) if found else None
+            if found and count == slots:
                 model.actions = found
+            elif not _in_pairs(model.actions, slots):
+                says = "do not say what moves" if found is None else f"speak of {count} slots, not"
+                msg = (
+                    f"the pairs {says} {slots} slots: images must occur in several pairs; "
+                    "otherwise give every action its target"
+                )
+                raise UnknownSlotError(msg)
         self.pairs = replace(self.pairs, actions=model.actions)
 
     def read(self, linked: LinkedCodes) -> None:
-        """Teaches a reader the codes that the pairs imply."""
+        """Teaches a reader the codes that the pairs imply, contexts brought together first."""
         model, stage = self.model, self.config.reading or ReadingStage()
-        sizes = linked.cardinalities
+        used, coder = self.pairs.used_images(), model.autoencoder
+        if linked.known(used) < linked.placed(used):
+            self._teach("alignment", linked, stage.alignment_steps)
+            log_probs = torch.zeros(*linked.codes.shape, max(linked.cardinalities))
+            log_probs[used] = coder.encode_log_probs(self.pairs.images[used]).cpu()
+            linked = align_contexts(linked, log_probs)
+        self._teach("reading", linked, stage.steps)
+
+    def _teach(self, name: str, linked: LinkedCodes, steps: int) -> None:
+        model, stage = self.model, self.config.reading or ReadingStage()
+        sizes, used = linked.cardinalities, self.pairs.used_images()
         with scoped_seed(self.seeds["weights"]):
             reader = CodeReader(model.config.channels, model.config.image_size, sizes)
-        used = self.pairs.used_images()
-        known = used[(linked.codes[used] >= 0).any(1)]
+        known = used[(linked.codes[used] != OPEN).any(1)]
         codes = linked.codes.to(self.device)
 
         def draw(generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -130,7 +155,7 @@ class Run:
             return self.unit(rows), codes[rows]
 
         objective = ReadingObjective(reader, stage)
-        self.optimise("reading", objective, objective.groups(), draw, stage.steps)
+        self.optimise(name, objective, objective.groups(), draw, steps)
         model.autoencoder.reader = reader.to(self.device)
         model.autoencoder.quantizer = CategoricalSlots(sizes).to(self.device)
         settle(model, reader, self.pairs.images[used])
@@ -202,3 +227,8 @@ class Run:
             generator = make_generator(self.seeds["spare"])
             pick = torch.randperm(len(used), generator=generator)[:SPARE_BANK]
             model.autoencoder.spare_bank = model.autoencoder.encode_spare(pairs.images[used[pick]])
+
+
+def _in_pairs(actions: Sequence[Action], slots: int) -> bool:
+    """Whether actions can be matched in inverse pairs, two per slot."""
+    return len(actions) == 2 * slots and all(isinstance(a, ShiftAction) for a in actions)
