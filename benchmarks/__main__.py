@@ -8,6 +8,7 @@ import importlib
 NAMES = (
     "mini_sprites",
     "supervision",
+    "supervision_lpc",
     "world",
     "lpc",
     "dsprites",

@@ -16,7 +16,7 @@ from ctvae.data import (
     transition_pairs,
 )
 from ctvae.evaluation import score_retrieval
-from ctvae.mechanisms import ShiftAction
+from ctvae.mechanisms import Action, ShiftAction
 from ctvae.models import CTVAE, CTVAEConfig
 from ctvae.training import DecoderStage, TrainingConfig, fit
 
@@ -41,12 +41,16 @@ def run(seeds: Sequence[int] | None = None) -> None:
         train, valid, test = (transition_pairs(images, StepBy(), rows=part) for part in splits)
         cases = {
             "targets known": train,
-            "targets unknown": _untargeted(train),
-            "10 % labels, targets unknown": _few(_untargeted(train), 0.1, generator),
-            "1 % labels, targets unknown": _few(_untargeted(train), 0.01, generator),
+            "targets unknown": untargeted(train),
+            "10 % labels, targets unknown": few(untargeted(train), 0.1, generator),
+            "1 % labels, targets unknown": few(untargeted(train), 0.01, generator),
         }
         for name, pairs in cases.items():
-            rows.append({"regime": name, "seed": seed, **_row(pairs, valid, [test], seed)})
+            rows.append({
+                "regime": name,
+                "seed": seed,
+                **train_and_score(pairs, valid, [test], seed),
+            })
             records.show(rows[-1])
         combination = images.factors[:, :3] @ torch.tensor([16, 4, 1])
         out = torch.randperm(48, generator=generator)[:HELD_OUT]
@@ -55,9 +59,21 @@ def run(seeds: Sequence[int] | None = None) -> None:
         train, valid, test = (transition_pairs(images, StepBy(), rows=part) for part in inside)
         unseen = transition_pairs(images, StepBy(), rows=held.nonzero()[:, 0])
         name = "targets unknown, combinations held out"
-        found = _row(_untargeted(train), valid, [test, unseen], seed)
+        found = train_and_score(untargeted(train), valid, [test, unseen], seed)
         rows.append({"regime": name, "seed": seed, **found})
         records.show(rows[-1])
+    records.write("supervision", rows, summarise(rows), rivals=())
+
+
+def summarise(rows: Sequence[dict[str, object]]) -> dict[str, object]:
+    """Gives mean and extent over the seeds of each regime.
+
+    Args:
+        rows: One for each run.
+
+    Returns:
+        Regime and figure to its mean, lowest and highest.
+    """
     summary: dict[str, object] = {}
     for name in dict.fromkeys(str(row["regime"]) for row in rows):
         for figure in ("action_accuracy", "action_nll", "unseen_accuracy", "cpu_seconds"):
@@ -66,14 +82,38 @@ def run(seeds: Sequence[int] | None = None) -> None:
                 mean = sum(values) / len(values)
                 extent = {"mean": mean, "lowest": min(values), "highest": max(values)}
                 summary[f"{name}: {figure}"] = extent
-    records.write("supervision", rows, summary, rivals=())
+    return summary
 
 
-def _untargeted(pairs: Transitions) -> Transitions:
-    return replace(pairs, actions=tuple(ShiftAction(a.name, None, 1) for a in pairs.actions))
+def untargeted(pairs: Transitions) -> Transitions:
+    """Forgets what the actions move, and which way.
+
+    Args:
+        pairs: Pairs.
+
+    Returns:
+        The same pairs, of actions without targets.
+    """
+    return replace(pairs, actions=tuple(_untargeted(action) for action in pairs.actions))
 
 
-def _few(pairs: Transitions, share: float, generator: torch.Generator) -> Transitions:
+def _untargeted(action: Action) -> Action:
+    if isinstance(action, ShiftAction):
+        return ShiftAction(action.name, None, 1)
+    return replace(action, target=None)
+
+
+def few(pairs: Transitions, share: float, generator: torch.Generator) -> Transitions:
+    """Forgets most labels.
+
+    Args:
+        pairs: Labelled pairs.
+        share: Of labels kept.
+        generator: Chooses them.
+
+    Returns:
+        The same pairs, most of them with action -1.
+    """
     count = round(share * len(pairs))
     kept = torch.randperm(len(pairs), generator=generator)[:count]
     action = torch.full_like(pairs.action, -1)
@@ -81,13 +121,31 @@ def _few(pairs: Transitions, share: float, generator: torch.Generator) -> Transi
     return replace(pairs, action=action)
 
 
-def _row(
-    pairs: Transitions, valid: Transitions, tests: Sequence[Transitions], seed: int
+def train_and_score(
+    pairs: Transitions,
+    valid: Transitions,
+    tests: Sequence[Transitions],
+    seed: int,
+    slots: tuple[str, ...] = (),
 ) -> dict[str, object]:
-    model = CTVAE(CTVAEConfig(actions=pairs.actions), seed=seed)
+    """Trains a model and scores its retrieval.
+
+    Args:
+        pairs: Training pairs.
+        valid: Validation pairs.
+        tests: Test pairs, and where there is a second set, pairs of a kind not trained on.
+        seed: Of model and training.
+        slots: Names of the slots, which say how many there are.
+
+    Returns:
+        The figures.
+    """
+    channels = pairs.images.shape[1]
+    config = CTVAEConfig(actions=pairs.actions, channels=channels, slots=slots)
+    model = CTVAE(config, seed=seed)
     valid = replace(valid, actions=pairs.actions)
-    config = TrainingConfig(seed=seed, decoder=BRIEF)
-    history = fit(model, pairs, config, validation=valid)
+    settings = TrainingConfig(seed=seed, decoder=BRIEF)
+    history = fit(model, pairs, settings, validation=valid)
     scores = [score_retrieval(model, t.images, t.before, t.action[:, None], t.after) for t in tests]
     row: dict[str, object] = {
         "status": history.status.name,
