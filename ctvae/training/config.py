@@ -43,6 +43,8 @@ class ReadingStage(Settings):
             taught those that are known, and reads the others.
         least_known: The least share of images all of whose codes are implied, up to one number for
             each context; below it, slots are taught by the warm-up.
+        temperatures: Of the reader's scores, tried once the tables are counted; the best on
+            validation pairs is kept.
     """
 
     steps: int = Field(1100, ge=1)
@@ -50,6 +52,7 @@ class ReadingStage(Settings):
     learning_rate: float = Field(2e-3, gt=0)
     alignment_steps: int = Field(400, ge=1)
     least_known: float = Field(0.5, gt=0, le=1)
+    temperatures: tuple[PositiveFloat, ...] = Field((0.25, 0.35, 0.5, 0.7, 1.0, 1.4), min_length=1)
 
 
 class CodebookStage(Settings):

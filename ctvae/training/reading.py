@@ -9,14 +9,18 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from ctvae.data.linking import OPEN, LinkedCodes, link_codes
+from ctvae.inference.actions import action_posterior
+from ctvae.models.autoencoder import fitted
 from ctvae.models.readers import CodeReader
+from ctvae.quant import CategoricalSlots
 from ctvae.training.loop import StepLoss
 
 if TYPE_CHECKING:
     from ctvae.data.transitions import Transitions
+    from ctvae.models.ctvae import CTVAE
     from ctvae.training.config import ReadingStage
 
-__all__ = ["ReadingObjective", "usable_links"]
+__all__ = ["ReadingObjective", "calibrate_reader", "usable_links"]
 
 WEIGHT_DECAY = 1e-3
 
@@ -38,6 +42,32 @@ def usable_links(pairs: Transitions, stage: ReadingStage) -> LinkedCodes | None:
     if linked.contradictions or min(linked.cardinalities) < 2:
         return None
     return linked if linked.placed(pairs.used_images()) >= stage.least_known else None
+
+
+def calibrate_reader(model: CTVAE, judge: Transitions, stage: ReadingStage) -> float:
+    """Gives a reader's scores the temperature under which actions are foretold best.
+
+    Args:
+        model: A model with a categorical reader and counted tables; its quantizer is replaced.
+        judge: Pairs that choose, best those of validation.
+        stage: The temperatures tried.
+
+    Returns:
+        The temperature.
+    """
+    coder, law = model.autoencoder, fitted(model.transition)
+    seen, action = judge.used_images(), judge.action.to(model.device)
+    read = coder.read(judge.images[seen])
+    tried = []
+    for temperature in stage.temperatures:
+        quantizer = CategoricalSlots(coder.cardinalities, temperature=temperature).to(model.device)
+        probs = quantizer.log_probs(read).exp()
+        whole = probs.new_zeros(len(judge.images), *probs.shape[1:])
+        whole[seen] = probs
+        posterior = action_posterior(law, whole[judge.before], whole[judge.after])
+        tried.append((-float(posterior.log_prob(action).mean()), temperature, quantizer))
+    _, temperature, coder.quantizer = min(tried, key=lambda entry: entry[0])
+    return temperature
 
 
 class ReadingObjective(nn.Module):

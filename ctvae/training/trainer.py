@@ -20,7 +20,7 @@ from ctvae.regimes import Regime
 from ctvae.training.checks import Alarm, TrainingStatus, check_training
 from ctvae.training.config import TrainingConfig
 from ctvae.training.loop import Progress
-from ctvae.training.reading import usable_links
+from ctvae.training.reading import calibrate_reader, usable_links
 from ctvae.training.run import Run
 from ctvae.training.stages import count_law, find_codebooks
 
@@ -49,6 +49,7 @@ class History:
             stays.
         cardinalities: The codes found in each slot.
         smoothing: The prior count chosen for the tables.
+        temperature: Of a reader's scores, chosen likewise; 1 where codes are modes.
         pairs: How many pairs had a label, or were given one by the others.
         cpu_seconds: Processor time of the whole training.
     """
@@ -62,6 +63,7 @@ class History:
     held: tuple[float, ...]
     cardinalities: tuple[int, ...]
     smoothing: float
+    temperature: float
     pairs: int
     cpu_seconds: float
 
@@ -139,6 +141,9 @@ def fit(
         model.autoencoder.quantizer = quantizer
     law = count_law(model, pairs, validation, config.codebook)
     model.transition = law.transition
+    temperature = 1.0
+    if linked is not None and config.reading:
+        temperature = calibrate_reader(model, judge, config.reading)
     run.train_decoder()
     model.scm = None  # an SCM over older codes would be wrong
     cross_entropy, continuous = _judge_soft(model, judge, moves)
@@ -162,6 +167,7 @@ def fit(
         held,
         model.autoencoder.cardinalities,
         law.smoothing,
+        temperature,
         len(pairs),
         time.process_time() - begun,
     )
