@@ -28,6 +28,12 @@ DEMO = (
     ("edit_atomicity", "edits atomic"),
     ("cpu_seconds", "CPU s"),
 )
+SUPERVISION = (
+    ("action_accuracy", "accuracy"),
+    ("action_nll", "NLL, nats"),
+    ("unseen_accuracy", "accuracy on combinations held out"),
+    ("cpu_seconds", "CPU s"),
+)
 GRAPHS = (
     ("graph_shd", "interventional BDeu"),
     ("graph_shd_pc", "PC"),
@@ -46,6 +52,8 @@ def tables() -> str:
     parts = []
     for name, writer in (
         ("mini_sprites", _mini),
+        ("supervision", _supervision),
+        ("supervision_lpc", _supervision),
         ("world", _world),
         ("lpc", _demo),
         ("dsprites", _demo),
@@ -116,6 +124,22 @@ def _mini(record: Mapping[str, Any]) -> str:
         ])
     head = ["pooled over the splits", "pairs", "accuracy", "calibration error", "95 % band"]
     return f"{text}\n\n{_table(head, pooled)}"
+
+
+def _supervision(record: Mapping[str, Any]) -> str:
+    names = {
+        "supervision": "Mini-sprites with less supervision",
+        "supervision_lpc": "LPC sprites with less supervision (characters held out)",
+    }
+    head = ["training pairs", "seeds", "labels", "pairs used", *(t for _, t in SUPERVISION)]
+    body = []
+    for regime in dict.fromkeys(row["regime"] for row in record["rows"]):
+        mine = [row for row in record["rows"] if row["regime"] == regime]
+        counts = [sum(row[key] for row in mine) / len(mine) for key in ("labels", "pairs_used")]
+        cells = [_spread(mine, key) for key, _ in SUPERVISION]
+        body.append([regime, len(mine), *(f"{count:.0f}" for count in counts), *cells])
+    text = f"## {names[record['benchmark']]}\n\nMean over the seeds (lowest to highest).\n\n"
+    return text + _table(head, body)
 
 
 def _world(record: Mapping[str, Any]) -> str:
