@@ -1,6 +1,15 @@
 """Conditional laws, interventions and actions, and the programs packed from them."""
 
-from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
+from ctvae.mechanisms.actions import (
+    Action,
+    JointAction,
+    NoAction,
+    OpenAction,
+    PermuteAction,
+    SetAction,
+    ShiftAction,
+    StochasticAction,
+)
 from ctvae.mechanisms.base import Mechanism
 from ctvae.mechanisms.function import FunctionMechanism
 from ctvae.mechanisms.interventions import Hard, Intervention, Shift, Stochastic
@@ -17,15 +26,20 @@ __all__ = [
     "FunctionMechanism",
     "Hard",
     "Intervention",
+    "JointAction",
     "LocalLaw",
     "Mechanism",
+    "NoAction",
+    "OpenAction",
     "PerRow",
+    "PermuteAction",
     "Program",
     "SetAction",
     "Shift",
     "ShiftAction",
     "Soft",
     "Stochastic",
+    "StochasticAction",
     "TableMechanism",
     "TransitionProgram",
 ]

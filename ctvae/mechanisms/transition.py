@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from ctvae.counting import pair_tables
 from ctvae.errors import MechanismError, ShapeError
-from ctvae.mechanisms.actions import Action, action_index, check_names
+from ctvae.mechanisms.actions import Action, action_index, check_names, retarget, target_mask
 
 __all__ = ["TransitionProgram"]
 
@@ -32,7 +31,10 @@ class TransitionProgram:
     .. math:: \log p(z' \mid z, a) = \sum_k \log T_{a,k}(z'_k \mid z_k)
 
     The slots that an action targets have a kernel of its own; all others share, over all actions,
-    the slot's copying kernel with its learned leak. This is the law of pairs of the edit regime,
+    the slot's copying kernel with its learned leak. An action of several targets has one kernel in
+    each: given the codes before, their new codes are independent. Where they are not (a random
+    move that takes two slots the same way) this law holds for each slot, and not for both at once.
+    This is the law of pairs of the edit regime,
     where descendants are held and the parents of a slot therefore drop out. Immutable.
 
     Args:
@@ -105,49 +107,48 @@ class TransitionProgram:
     ) -> TransitionProgram:
         """Counts the kernels of labelled pairs, in closed form.
 
-        A target's kernel is counted over its action's pairs; a slot's copying kernel over all
-        pairs whose action targets another slot. Rows (action, code) that never occur copy, because
-        an action that cannot be taken there says nothing about where it would lead.
+        The kernel of an action in each of its targets is counted over its pairs; a slot's copying
+        kernel over all pairs whose action does not target it. Rows (action, code) that never occur
+        copy, because an action that cannot be taken there says nothing about where it would lead.
 
         Args:
             before: Codes before.
             action: Labels in ``[0, actions)``.
             after: Codes after.
-            actions: What the labels mean; every one has a target.
+            actions: What the labels mean; the targets of every one are known.
             cardinalities: The number of codes of each slot.
             smoothing: Prior count of every cell of a row that was seen.
 
         Returns:
             The counted law.
 
-        Cost: one pass over the pairs for each action, and one over all.
+        Raises:
+            UnknownActionError: When the targets of an action are not known.
+
+        Cost: two passes over the pairs.
         """
         slots, codes = len(cardinalities), max(cardinalities)
         device = before.device
-        target = torch.tensor([a.target for a in actions], device=device)
+        own = target_mask(actions, slots, device)
         sizes = torch.tensor(list(cardinalities), device=device)
         real = (torch.arange(codes, device=device) < sizes[:, None]).double()
-        untouched = (target[action][:, None] != torch.arange(slots, device=device)).double()
-        copies = pair_tables(before, after, codes, weights=untouched)
+        copies = pair_tables(before, after, codes, weights=(~own[action]).double())
         eye = torch.eye(codes, device=device).double()
         cells = real[:, :, None] * real[:, None, :]
         copy = copies + smoothing * cells + COPY_PRIOR * smoothing * eye
         copy = copy / copy.sum(-1, keepdim=True)
-        # (actions, codes, codes): the moves of each action's own target
-        moved = before.gather(1, target[action][:, None])[:, 0]
-        arrived = after.gather(1, target[action][:, None])[:, 0]
-        index = (action * codes + moved) * codes + arrived
-        counts = torch.bincount(index, minlength=len(target) * codes**2).double()
-        counts = counts.reshape(len(target), codes, codes)
+        # (actions, slots, codes, codes): the moves of each action in each of its targets
+        pair, slot = own[action].nonzero(as_tuple=True)
+        index = ((action[pair] * slots + slot) * codes + before[pair, slot]) * codes
+        index = index + after[pair, slot]
+        counts = torch.bincount(index, minlength=own.numel() * codes**2).double()
+        counts = counts.reshape(*own.shape, codes, codes)
         seen = counts.sum(-1, keepdim=True) > 0
-        own = counts + smoothing * cells[target]
-        own = own / own.sum(-1, keepdim=True).clamp(min=1e-300)
-        stay = (1 - UNSEEN_LEAK) * eye + UNSEEN_LEAK * real[target][:, None] / sizes[
-            target
-        ].reshape(-1, 1, 1)
-        own = torch.where(seen, own, stay)
-        kernels = copy.expand(len(target), -1, -1, -1).clone()
-        kernels[torch.arange(len(target), device=device), target] = own
+        moves = counts + smoothing * cells
+        moves = moves / moves.sum(-1, keepdim=True).clamp(min=1e-300)
+        stay = (1 - UNSEEN_LEAK) * eye + UNSEEN_LEAK * real[:, None] / sizes[:, None, None]
+        moves = torch.where(seen, moves, stay)
+        kernels = torch.where(own[..., None, None], moves, copy)
         return cls(kernels * cells, cardinalities, actions)
 
     def to(self, device: torch.device | str) -> TransitionProgram:
@@ -180,7 +181,7 @@ class TransitionProgram:
         old = torch.tensor(list(slots), device=device)[:, None, None]
         kernels = self.kernels[:, old, take[:, :, None], take[:, None, :]]
         new_slot = {o: n for n, o in enumerate(slots)}
-        actions = [replace(a, target=new_slot[a.target]) for a in self.actions]  # type: ignore[index]  # every action of a law has a target
+        actions = [retarget(action, new_slot) for action in self.actions]
         return TransitionProgram(kernels, [self.cardinalities[o] for o in slots], actions)
 
     def sequences(self, length: int) -> Int[Tensor, "sequences length"]:
@@ -213,7 +214,7 @@ class TransitionProgram:
             sequences = torch.tensor(
                 list(itertools.product(range(len(self.actions)), repeat=length)), device=device
             )
-            own = self._is_own()
+            own = target_mask(self.actions, len(self.cardinalities), device)
             kernels, touched = self.kernels[sequences[:, 0]], own[sequences[:, 0]]
             for step in range(1, length):
                 following, hits = self.kernels[sequences[:, step]], own[sequences[:, step]]
@@ -223,14 +224,6 @@ class TransitionProgram:
                 touched = touched | hits
             self._sequences[length] = (sequences, kernels)
         return self._sequences[length]
-
-    def _is_own(self) -> Tensor:
-        """``(actions, slots)``: whether an action has a kernel of its own in a slot."""
-        own = torch.zeros(self.kernels.shape[:2], dtype=torch.bool, device=self.kernels.device)
-        for a, action in enumerate(self.actions):
-            if action.target is not None:
-                own[a, action.target] = True
-        return own
 
     def kernels_of(self, length: int) -> Float[Tensor, "sequences slots codes codes"]:
         """Gives the kernels of every sequence of a length.

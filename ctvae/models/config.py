@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ctvae.config import Settings
 from ctvae.errors import UnknownSlotError
-from ctvae.mechanisms.actions import Action, inverse_pairs
+from ctvae.mechanisms.actions import Action, NoAction, inverse_pairs
 
 __all__ = ["CTVAEConfig", "num_slots"]
 
@@ -45,14 +45,15 @@ def num_slots(config: CTVAEConfig) -> int:
         UnknownSlotError: When targets are given for some actions only, do not count 0, 1, ..., or
             are missing and the actions are no inverse pairs.
     """
-    targets = [action.target for action in config.actions]
+    moving = [action for action in config.actions if not isinstance(action, NoAction)]
+    targets = [action.targets for action in moving]
     if all(target is None for target in targets):
-        return len(config.slots) or inverse_pairs(config.actions)
-    known = {target for target in targets if target is not None}
+        return len(config.slots) or inverse_pairs(moving)
+    known = {slot for target in targets for slot in target or ()}
     if None in targets or known != set(range(len(known))):
         msg = (
-            "either every action has a target or none has, and targets count the slots 0, 1, ...; "
-            f"got {targets}"
+            "either every action but no-ops has a target or none has, and targets count the slots "
+            f"0, 1, ...; got {targets}"
         )
         raise UnknownSlotError(msg)
     return len(known)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ctvae.errors import CTVAEError, FormatError
-from ctvae.mechanisms.actions import Action, action_from_dict, action_to_dict
+from ctvae.mechanisms.action_files import action_from_dict, action_to_dict
+from ctvae.mechanisms.actions import Action
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.config import CTVAEConfig
 from ctvae.models.readers import CodeReader

@@ -13,6 +13,7 @@ import torch
 from ctvae.data.label_sharing import share_labels
 from ctvae.errors import RegimeError, UnknownActionError
 from ctvae.inference.actions import action_posterior
+from ctvae.mechanisms.actions import target_mask
 from ctvae.models.autoencoder import fitted
 from ctvae.models.warm_up import ActionMoves
 from ctvae.nn import check_images
@@ -219,8 +220,7 @@ def _judge_codes(model: CTVAE, pairs: Transitions) -> tuple[float, tuple[float, 
     before, after = (model.encode(pairs.images[rows]) for rows in (pairs.before, pairs.after))
     action = pairs.action.to(model.device)
     posterior = action_posterior(fitted(model.transition), before, after)
-    target = torch.tensor([a.target for a in model.actions], device=model.device)[action]
-    others = target[:, None] != torch.arange(before.shape[1], device=model.device)
+    others = ~target_mask(model.actions, before.shape[1], model.device)[action]
     stays = ((before == after) & others).sum(0) / others.sum(0).clamp(min=1)
     alone = others.sum(0) == 0
     return float(posterior.accuracy_credit(action).mean()), tuple((stays + alone.float()).tolist())

@@ -46,7 +46,7 @@ def make_model(*, spare: int = 2, seed: int = 0, scored: bool = False) -> CTVAE:
     for k, size in enumerate(SIZES):
         kernels[:, k, :size, :size] = 0.95 * torch.eye(size) + 0.05 / size
         for a, action in enumerate(actions):
-            if action.target == k:
+            if action.targets == (k,):
                 own = torch.rand(size, size, generator=generator).double()
                 kernels[a, k, :size, :size] = own / own.sum(1, keepdim=True)
     model.transition = TransitionProgram(kernels, SIZES, actions)
