@@ -18,7 +18,8 @@ from rich.table import Table
 
 from ctvae.cli.pages import EMPTY, demo_report
 from ctvae.cli.subjects import Subject, file_subject, world_subject
-from ctvae.data.transitions import PairRule, composed_pairs
+from ctvae.data.pair_rules import PairRule
+from ctvae.data.transitions import composed_pairs
 from ctvae.errors import FormatError
 from ctvae.evaluation import (
     EditScores,

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ctvae.data.files import read_image_file
 from ctvae.data.images import ImageSet, split_groups
-from ctvae.data.transitions import PairRule, Transitions, transition_pairs
+from ctvae.data.pair_rules import PairRule
+from ctvae.data.transitions import Transitions, transition_pairs
 from ctvae.data.worlds import ColourWorld, colour_world
 from ctvae.evaluation import GridJudge, Judge, WorldJudge
 from ctvae.graph.causal_graph import CausalGraph

@@ -5,26 +5,43 @@ from ctvae.data.images import ImageSet, pool_images, split_groups
 from ctvae.data.label_sharing import share_labels
 from ctvae.data.linking import LinkedCodes, link_codes
 from ctvae.data.pair_algebra import find_targets
-from ctvae.data.render import mini_sprites
-from ctvae.data.transitions import (
-    ComposedPairs,
+from ctvae.data.pair_rules import (
+    Change,
+    Move,
+    NoOps,
     PairRule,
+    PermuteValues,
+    SetAtRandom,
     SetTo,
     StepAround,
     StepBy,
+)
+from ctvae.data.render import mini_sprites
+from ctvae.data.rule_sets import JointEdits, OnFactors, SeveralRules
+from ctvae.data.transitions import (
+    ComposedPairs,
     Transitions,
     composed_pairs,
     transition_pairs,
+    with_renderings,
 )
 from ctvae.data.worlds import ColourWorld, colour_world
 
 __all__ = [
+    "Change",
     "ColourWorld",
     "ComposedPairs",
     "ImageSet",
+    "JointEdits",
     "LinkedCodes",
+    "Move",
+    "NoOps",
+    "OnFactors",
     "PairRule",
+    "PermuteValues",
+    "SetAtRandom",
     "SetTo",
+    "SeveralRules",
     "StepAround",
     "StepBy",
     "Transitions",
@@ -40,4 +57,5 @@ __all__ = [
     "share_labels",
     "split_groups",
     "transition_pairs",
+    "with_renderings",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
-from typing import NamedTuple, Protocol
+from itertools import product
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -13,19 +13,17 @@ from torch import Tensor
 
 from ctvae.counting import joint_index
 from ctvae.data.images import ImageSet
+from ctvae.data.pair_rules import Move, PairRule
 from ctvae.errors import DataError, ShapeError, UnknownActionError
-from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
+from ctvae.mechanisms.actions import Action, NoAction, check_names
 from ctvae.regimes import Regime
 
 __all__ = [
     "ComposedPairs",
-    "PairRule",
-    "SetTo",
-    "StepAround",
-    "StepBy",
     "Transitions",
     "composed_pairs",
     "transition_pairs",
+    "with_renderings",
 ]
 
 
@@ -153,136 +151,6 @@ class Transitions:
         return torch.unique(torch.cat([self.before, self.after]))
 
 
-class PairRule(Protocol):
-    """Which pairs of values of one factor are joined by which action."""
-
-    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
-        """Lists the actions.
-
-        Args:
-            names: The factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            The actions; ``target`` counts the factors moved.
-        """
-
-    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Lists the value changes of one factor.
-
-        Args:
-            factor: Which of the factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            Triples (value before, value after, action).
-        """
-
-
-@dataclass(frozen=True)
-class StepBy:
-    """Actions +1 and -1 on every factor, without wrap; action = factor + factors * (decrease)."""
-
-    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
-        """Lists two actions per factor.
-
-        Args:
-            names: The factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            All increases, then all decreases.
-        """
-        del cardinalities
-        up = [ShiftAction(f"{name} +1", k, 1) for k, name in enumerate(names)]
-        down = [ShiftAction(f"{name} -1", k, -1) for k, name in enumerate(names)]
-        return (*up, *down)
-
-    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Lists neighbouring values, both ways.
-
-        Args:
-            factor: Which of the factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            Triples (value before, value after, action).
-        """
-        edges = range(cardinalities[factor] - 1)
-        up = [(v, v + 1, factor) for v in edges]
-        down = [(v + 1, v, factor + len(cardinalities)) for v in edges]
-        return up + down
-
-
-@dataclass(frozen=True)
-class StepAround:
-    """Actions +1 and -1 on every factor, around the circle of its values; numbered as ``StepBy``.
-
-    A factor of two values is stepped without wrap: on so small a circle both steps are one.
-    """
-
-    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
-        """Lists two actions per factor.
-
-        Args:
-            names: The factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            All increases, then all decreases.
-        """
-        return StepBy().actions(names, cardinalities)
-
-    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Lists neighbouring values, both ways.
-
-        Args:
-            factor: Which of the factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            Triples (value before, value after, action).
-        """
-        last, down = cardinalities[factor] - 1, factor + len(cardinalities)
-        around = [(last, 0, factor), (0, last, down)] if last > 1 else []
-        return StepBy().steps(factor, cardinalities) + around
-
-
-@dataclass(frozen=True)
-class SetTo:
-    """One action per factor and value: set the factor to the value, from any other value."""
-
-    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
-        """Lists one action per factor and value.
-
-        Args:
-            names: The factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            The actions, factor by factor.
-        """
-        return tuple(
-            SetAction(f"{name} = {v}", k, v)
-            for k, (name, size) in enumerate(zip(names, cardinalities, strict=True))
-            for v in range(size)
-        )
-
-    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Lists every change of value.
-
-        Args:
-            factor: Which of the factors moved.
-            cardinalities: The number of values of each.
-
-        Returns:
-            Triples (value before, value after, action).
-        """
-        first = sum(cardinalities[:factor])
-        values = range(cardinalities[factor])
-        return [(u, v, first + v) for u in values for v in values if u != v]
-
-
 class ComposedPairs(NamedTuple):
     """Pairs of images two actions apart.
 
@@ -309,14 +177,14 @@ class _Lookup:
             msg = "two images have equal factors; add a factor that tells them apart (a scene)"
             raise DataError(msg)
 
-    def moved(self, changes: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
+    def moved(self, moves: Sequence[Move]) -> tuple[Tensor, Tensor]:
         """Rows where factors go from one value to another, and the rows they go to."""
         here = torch.ones(len(self.factors), dtype=torch.bool)
-        for column, start, _ in changes:
+        for column, start, _ in moves:
             here &= self.factors[:, column] == start
         source = here.nonzero()[:, 0]
         wanted = self.factors[source].clone()
-        for column, _, end in changes:
+        for column, _, end in moves:
             wanted[:, column] = end
         keys = joint_index(wanted, self.cardinalities)
         place = torch.searchsorted(self.keys, keys).clamp(max=max(len(self.keys) - 1, 0))
@@ -327,7 +195,7 @@ class _Lookup:
 def transition_pairs(
     images: ImageSet, rule: PairRule, *, rows: Int[Tensor, " rows"] | None = None
 ) -> Transitions:
-    """Finds every pair of images that differ in exactly one moved factor, as the rule says.
+    """Finds every pair of images that differ as the rule says, and in nothing else.
 
     Both images of a pair lie in ``rows``, so that pairs of an image-disjoint split share no image.
 
@@ -343,7 +211,7 @@ def transition_pairs(
         DataError: When two images have equal factors, or no pair exists.
 
     Example:
-        >>> from ctvae.data import mini_sprites
+        >>> from ctvae.data import StepBy, mini_sprites
         >>> len(transition_pairs(mini_sprites(), StepBy()))
         24064
 
@@ -351,20 +219,75 @@ def transition_pairs(
     """
     lookup = _Lookup(images, rows)
     names, sizes = images.moved.names, images.moved.cardinalities
+    columns = [images.space.index(name) for name in names]
     parts: list[Tensor] = []
-    for k, name in enumerate(names):
-        column = images.space.index(name)
-        for start, end, action in rule.steps(k, sizes):
-            before, after = lookup.moved([(column, start, end)])
-            parts.append(torch.stack([before, torch.full_like(before, action), after]))
+    for action, moves in rule.changes(names, sizes):
+        before, after = lookup.moved([move._replace(factor=columns[move.factor]) for move in moves])
+        parts.append(torch.stack([before, torch.full_like(before, action), after]))
     before, action, after = torch.cat(parts, 1) if parts else torch.empty(3, 0).long()
     return Transitions(images.images, before, action, after, rule.actions(names, sizes))
+
+
+def with_renderings(
+    pairs: Transitions,
+    images: ImageSet,
+    *,
+    rows: Int[Tensor, " rows"] | None = None,
+    name: str = "drawn again",
+) -> Transitions:
+    """Adds pairs in which nothing happens but that the nuisances change.
+
+    Each image is paired with the next one that shows the same moved factors, and the last of them
+    with the first; an image that is alone in that is left out. The action leaves every slot, so
+    slots are held where only nuisances change. What a spare vector holds changes, though: leave
+    these pairs out where one is trained.
+
+    Args:
+        pairs: Pairs over the images.
+        images: The images, with nuisances among their factors.
+        rows: The images that may be used; all of them where ``None``.
+        name: Of the action.
+
+    Returns:
+        The pairs with those of one more action.
+
+    Raises:
+        DataError: When no two images show the same factors.
+
+    Example:
+        >>> from ctvae.data import StepBy, colour_world
+        >>> images = colour_world().edits(20, seed=0)
+        >>> pairs = transition_pairs(images, StepBy())
+        >>> with_renderings(pairs, images).actions[-1]
+        NoAction(name='drawn again')
+    """
+    rows = torch.arange(len(images)) if rows is None else rows
+    shown = joint_index(images.moved_factors[rows], images.moved.cardinalities)
+    shown, order = shown.sort(stable=True)
+    _, number, count = shown.unique_consecutive(return_inverse=True, return_counts=True)
+    last = count.cumsum(0)[number] - 1
+    place = torch.arange(len(rows))
+    following = torch.where(place == last, last - count[number] + 1, place + 1)
+    several = count[number] > 1
+    before, after = rows[order[several]], rows[order[following[several]]]
+    if not len(before):
+        msg = "no two images show the same factors, so there are no other renderings to pair"
+        raise DataError(msg)
+    action = torch.full_like(before, len(pairs.actions))
+    return Transitions(
+        pairs.images,
+        torch.cat([pairs.before, before]),
+        torch.cat([pairs.action, action]),
+        torch.cat([pairs.after, after]),
+        check_names([*pairs.actions, NoAction(name)]),
+        pairs.regime,
+    )
 
 
 def composed_pairs(
     images: ImageSet, rule: PairRule, *, rows: Int[Tensor, " rows"] | None = None
 ) -> ComposedPairs:
-    """Finds every pair of images that differ in exactly two moved factors, each as the rule says.
+    """Finds every pair of images that two actions on different factors lead to, as the rule says.
 
     The image between the two need not exist.
 
@@ -382,14 +305,17 @@ def composed_pairs(
     Cost: O(steps^2 * n log n).
     """
     lookup = _Lookup(images, rows)
-    sizes = images.moved.cardinalities
-    columns = [images.space.index(name) for name in images.moved.names]
+    names, sizes = images.moved.names, images.moved.cardinalities
+    columns = [images.space.index(name) for name in names]
+    changes = [change for change in rule.changes(names, sizes) if change.moves]
     parts: list[Tensor] = []
-    for j, k in combinations(range(len(columns)), 2):
-        for one, two in product(rule.steps(j, sizes), rule.steps(k, sizes)):
-            changes = [(columns[j], one[0], one[1]), (columns[k], two[0], two[1])]
-            before, after = lookup.moved(changes)
-            actions = [torch.full_like(before, step[2]) for step in (one, two)]
-            parts.append(torch.stack([before, *actions, after]))
+    for one, two in product(changes, changes):
+        moves = (*one.moves, *two.moves)
+        moved = [move.factor for move in moves]
+        if one.moves[0].factor > two.moves[0].factor or len(set(moved)) < len(moved):
+            continue
+        before, after = lookup.moved([move._replace(factor=columns[move.factor]) for move in moves])
+        actions = [torch.full_like(before, change.action) for change in (one, two)]
+        parts.append(torch.stack([before, *actions, after]))
     table = torch.cat(parts, 1) if parts else torch.empty(4, 0).long()
     return ComposedPairs(table[0], table[1:3].T.contiguous(), table[3])

@@ -186,6 +186,7 @@ class OpenAction:
 
 Action: TypeAlias = SlotAction | JointAction | NoAction | OpenAction
 
+
 def _single(target: int | None) -> tuple[int, ...] | None:
     return None if target is None else (target,)
 
