@@ -15,6 +15,9 @@ __all__ = ["IMAGE_STEP", "ImageEncoder", "SlotDecoder", "check_images", "recompu
 
 IMAGE_STEP = 8
 """Images are halved three times, so their side must be a multiple of this."""
+COARSE = 16
+"""The first convolution of an encoder, and the last of a decoder, lead from and to at least so many
+cells on a side, whatever the size of the image: larger images cost little more than small ones."""
 
 
 def check_images(
@@ -67,7 +70,8 @@ class ImageEncoder(nn.Module):
     """Reads a vector from an image through three views: coarse grid, global mean, global maximum.
 
     The pooled views see *what* is in the picture wherever it stands, the grid sees *where*; with
-    the grid alone, small factors such as scale are read poorly from few images.
+    the grid alone, small factors such as scale are read poorly from few images. The stride of the
+    first convolution grows with the image, so that the rest has about 16 cells on a side.
 
     Args:
         channels: Image channels.
@@ -85,8 +89,9 @@ class ImageEncoder(nn.Module):
     def __init__(self, channels: int, size: int, outputs: int) -> None:
         super().__init__()
         check_size(size)
+        stride = max(1, size // COARSE)
         self.trunk = nn.Sequential(
-            nn.Conv2d(channels, 24, 5, stride=2, padding=2),
+            nn.Conv2d(channels, 24, 2 * stride + 1, stride=stride, padding=stride),
             nn.BatchNorm2d(24),
             nn.ReLU(),
             nn.Conv2d(24, 48, 3, stride=2, padding=1),
@@ -97,8 +102,9 @@ class ImageEncoder(nn.Module):
             nn.ReLU(),
         )
         self.grid = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(64, 16, 1), nn.ReLU(), nn.Flatten())
+        side = -(-(-(-size // stride)) // 2) // 2  # rounded up by the convolutions, down by pooling
         self.head = nn.Sequential(
-            nn.Linear(16 * (size // IMAGE_STEP) ** 2 + 128, 128), nn.BatchNorm1d(128), nn.ReLU()
+            nn.Linear(16 * side**2 + 128, 128), nn.BatchNorm1d(128), nn.ReLU()
         )
         self.out = nn.Linear(128, outputs)
 

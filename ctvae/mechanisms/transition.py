@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ctvae.counting import pair_tables
@@ -104,6 +104,7 @@ class TransitionProgram:
         actions: Sequence[Action],
         cardinalities: Sequence[int],
         smoothing: float = 0.1,
+        held: Bool[Tensor, "pairs slots"] | None = None,
     ) -> TransitionProgram:
         """Counts the kernels of labelled pairs, in closed form.
 
@@ -118,6 +119,8 @@ class TransitionProgram:
             actions: What the labels mean; the targets of every one are known.
             cardinalities: The number of codes of each slot.
             smoothing: Prior count of every cell of a row that was seen.
+            held: Which slots of which pairs nothing moved, neither an action nor, where descendants
+                respond, a parent; all that the action does not target where ``None``.
 
         Returns:
             The counted law.
@@ -132,7 +135,8 @@ class TransitionProgram:
         own = target_mask(actions, slots, device)
         sizes = torch.tensor(list(cardinalities), device=device)
         real = (torch.arange(codes, device=device) < sizes[:, None]).double()
-        copies = pair_tables(before, after, codes, weights=(~own[action]).double())
+        held = ~own[action] if held is None else held & ~own[action]
+        copies = pair_tables(before, after, codes, weights=held.double())
         eye = torch.eye(codes, device=device).double()
         cells = real[:, :, None] * real[:, None, :]
         copy = copies + smoothing * cells + COPY_PRIOR * smoothing * eye

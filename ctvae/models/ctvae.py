@@ -15,6 +15,7 @@ from ctvae.errors import CTVAEError, InterventionError, UnknownSlotError
 from ctvae.graph.discovery import DiscoveryResult, learn_graph
 from ctvae.inference.actions import ActionPosterior, action_posterior
 from ctvae.mechanisms.actions import check_names
+from ctvae.mechanisms.couplings import Coupling
 from ctvae.mechanisms.interventions import Hard
 from ctvae.mechanisms.merging import Done, merge_interventions
 from ctvae.mechanisms.transition import TransitionProgram
@@ -23,12 +24,14 @@ from ctvae.models.config import CTVAEConfig, num_slots
 from ctvae.models.files import read_model, save_model
 from ctvae.models.naming import Naming, name_slots
 from ctvae.models.pictures import Edit, World
+from ctvae.models.responses import learn_responses, responded
 from ctvae.randomness import Seed
 from ctvae.regimes import Regime, Samples
 from ctvae.scm import SCM
 from ctvae.slots import Slot, SlotKey, SlotSpace
 
 if TYPE_CHECKING:
+    from ctvae.data.transitions import Transitions
     from ctvae.graph.discovery import DiscoveryMethod
 
 __all__ = ["CTVAE"]
@@ -79,6 +82,7 @@ class CTVAE:
         )
         self.transition: TransitionProgram | None = None
         self.scm: SCM | None = None
+        self.coupling: Coupling | None = None
 
     def __repr__(self) -> str:
         if self.transition is None:
@@ -158,7 +162,8 @@ class CTVAE:
         """Infers which actions led from one image to another, exactly.
 
         Codes are uncertain as the encoder leaves them, and that uncertainty is summed out slot by
-        slot. Deterministic.
+        slot. Where the model has learned how slots respond, they do before the action's own law is
+        read. Deterministic.
 
         Args:
             before: Images before, ``(batch, channels, size, size)``.
@@ -169,13 +174,11 @@ class CTVAE:
         Returns:
             The posterior over action sequences, with its evidence.
         """
-        return action_posterior(
-            fitted(self.transition),
-            self.autoencoder.encode_log_probs(before).exp(),
-            self.autoencoder.encode_log_probs(after).exp(),
-            length=length,
-            prior=prior,
-        )
+        law = fitted(self.transition)
+        read = [self.autoencoder.encode_log_probs(images).exp() for images in (before, after)]
+        if self.scm is not None and self.coupling is not None:
+            read[0] = responded(self.scm, self.coupling, *read)
+        return action_posterior(law, *read, length=length, prior=prior)
 
     # --- interventions -----------------------------------------------------------------------
 
@@ -259,7 +262,21 @@ class CTVAE:
                 here, there = [*self.slots], [*scm.slots]
                 msg = f"the SCM's slots are {there}, this model's {here}; use slots=model.slots"
             raise UnknownSlotError(msg)
-        return self._copy(scm=scm.to(self.device))
+        return self._copy(scm=scm.to(self.device), coupling=None)
+
+    def with_responses(self, pairs: Transitions, *, coupling: Coupling | None = None) -> CTVAE:
+        """Learns from pairs how slots respond to their parents, for retrieval where effects spread.
+
+        Args:
+            pairs: Labelled pairs in which descendants respond.
+            coupling: How a unit's noise links its codes; the likeliest of ``Maximal``, ``Gumbel``
+                and ``Monotone`` where ``None``.
+
+        Returns:
+            A new model that shares all other parts.
+        """
+        law, chosen = learn_responses(self, pairs, coupling)
+        return self._copy(transition=law, coupling=chosen)
 
     def _copy(self, **parts: Any) -> CTVAE:  # noqa: ANN401  # attributes of this class, by name
         new = object.__new__(CTVAE)
@@ -293,6 +310,7 @@ class CTVAE:
             autoencoder=self.autoencoder.permuted(slots, codes),
             transition=transition,
             scm=None,
+            coupling=None,
         )
 
     def name_slots(

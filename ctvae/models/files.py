@@ -13,9 +13,11 @@ from torch import Tensor
 from ctvae.errors import CTVAEError, FormatError
 from ctvae.mechanisms.action_files import action_from_dict, action_to_dict
 from ctvae.mechanisms.actions import Action
+from ctvae.mechanisms.couplings import Coupling
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.config import CTVAEConfig
 from ctvae.models.readers import CodeReader
+from ctvae.models.responses import NAMED_COUPLINGS
 from ctvae.nn import SlotDecoder
 from ctvae.persistence import load_folder, save_folder, take
 from ctvae.quant import CategoricalSlots, ScalarBins
@@ -47,6 +49,9 @@ def save_model(model: CTVAE, folder: str | Path) -> Path:
     if model.transition is None:
         msg = "a model is saved after it is fitted; train it with ct.fit(model, pairs)"
         raise CTVAEError(msg)
+    if model.coupling is not None and model.coupling not in NAMED_COUPLINGS.values():
+        msg = f"a file names its coupling by class ({', '.join(NAMED_COUPLINGS)}), got "
+        raise CTVAEError(msg + repr(model.coupling))
     tensors = {
         f"{part}.{name}": tensor
         for part, module in coder.modules().items()
@@ -64,6 +69,7 @@ def save_model(model: CTVAE, folder: str | Path) -> Path:
         "declared_actions": [action_to_dict(action) for action in model.config.actions],
         "spare_bank": len(coder.spare_bank),
         "scm": model.scm is not None,
+        "coupling": None if model.coupling is None else type(model.coupling).__name__,
     }
     parts = {} if model.scm is None else {"scm": model.scm.save}
     return save_folder(folder, KIND, config, tensors, parts=parts)
@@ -83,6 +89,7 @@ class SavedModel:
         actions: The actions with their targets.
         spare_bank: The number of spare vectors kept.
         scm: The law over the slots, where there is one.
+        coupling: How a unit's noise links its codes, where slots respond.
         tensors: Name to tensor.
     """
 
@@ -95,6 +102,7 @@ class SavedModel:
     actions: tuple[Action, ...]
     spare_bank: int
     scm: SCM | None
+    coupling: Coupling | None
     tensors: Mapping[str, Tensor]
 
     def fill(self, model: CTVAE) -> None:
@@ -124,7 +132,7 @@ class SavedModel:
         kernels = take(self.tensors, "transition.kernels", shape, self.folder)
         model.transition = TransitionProgram(kernels, sizes, self.actions)
         model.slot_names, model.states = self.slot_names, self.states
-        model.actions, model.scm = self.actions, self.scm
+        model.actions, model.scm, model.coupling = self.actions, self.scm, self.coupling
 
 
 def read_model(folder: str | Path) -> SavedModel:
@@ -154,6 +162,7 @@ def read_model(folder: str | Path) -> SavedModel:
             tuple(action_from_dict(fields) for fields in document["actions"]),
             int(document["spare_bank"]),
             SCM.load(Path(folder) / "scm") if document["scm"] else None,
+            NAMED_COUPLINGS[document["coupling"]] if document.get("coupling") else None,
             tensors,
         )
     except FormatError:

@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from ctvae.data.imposing import imposed_codes
 from ctvae.data.linking import OPEN, LinkedCodes, link_codes
 from ctvae.inference.actions import action_posterior
 from ctvae.models.autoencoder import fitted
 from ctvae.models.readers import CodeReader
 from ctvae.quant import CategoricalSlots
+from ctvae.regimes import Regime
 from ctvae.training.loop import StepLoss
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ WEIGHT_DECAY = 1e-3
 def usable_links(pairs: Transitions, stage: ReadingStage) -> LinkedCodes | None:
     """Links the codes of pairs, where that says enough to teach a reader.
 
+    Where descendants respond, nothing is linked: set actions alone say what the images after them
+    show.
+
     Args:
         pairs: Training pairs.
         stage: How much is enough.
@@ -38,6 +43,8 @@ def usable_links(pairs: Transitions, stage: ReadingStage) -> LinkedCodes | None:
     """
     if any(action.target is None for action in pairs.actions):
         return None
+    if pairs.regime is Regime.COUNTERFACTUAL:
+        return imposed_codes(pairs)
     linked = link_codes(pairs)
     if linked.contradictions or min(linked.cardinalities) < 2:
         return None

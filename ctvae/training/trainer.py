@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
+from ctvae.data.imposing import imposed_codes
 from ctvae.data.label_sharing import share_labels
 from ctvae.errors import RegimeError, UnknownActionError
-from ctvae.inference.actions import action_posterior
-from ctvae.mechanisms.actions import target_mask
-from ctvae.models.autoencoder import fitted
-from ctvae.models.warm_up import ActionMoves
 from ctvae.nn import check_images
 from ctvae.regimes import Regime
 from ctvae.training.checks import Alarm, TrainingStatus, check_training
 from ctvae.training.config import TrainingConfig
+from ctvae.training.judging import judge_training
 from ctvae.training.loop import Progress
 from ctvae.training.reading import calibrate_reader, usable_links
 from ctvae.training.run import Run
@@ -41,13 +37,14 @@ class History:
         alarms: What is wrong; empty when all is well.
         cross_entropy: Of the action posterior before rounding to codes (of the warm-up's numbers,
             or with codes as probabilities), nats per pair, on the judging pairs (validation where
-            given, else training).
+            given, else training). Where descendants respond, here and below, of the codes that
+            actions have set in the place of the actions.
         continuous_accuracy: Of its mode, on the same pairs.
         discrete_accuracy: Of the posterior on codes, on the same pairs; ties are split.
         separation: For each slot, how far its modes are apart (see ``Modes``); empty where the
             pairs implied the codes.
-        held: For each slot, the share of the judging pairs with another target in which its code
-            stays.
+        held: For each slot, the share of the judging pairs in which its code is what it must be:
+            it stays, where it is no target; it is the value set, where descendants respond.
         cardinalities: The codes found in each slot.
         smoothing: The prior count chosen for the tables.
         temperature: Of a reader's scores, chosen likewise; 1 where codes are modes.
@@ -98,8 +95,9 @@ def fit(
     Where images recur in several pairs, the pairs alone imply the codes (``link_codes``), and a
     reader is taught them. Elsewhere a continuous two-slice model teaches the encoder one number per
     slot (after a search for the targets where they are not known), and codes are read off the modes
-    of those numbers. Then the tables of actions are counted, and the decoder is trained on frozen
-    codes. The encoder gets no gradient of the reconstruction.
+    of those numbers. Where descendants respond (the counterfactual regime), set actions say what
+    the images after them show, and a reader is taught that. Then the tables of actions are counted,
+    and the decoder is trained on frozen codes. The encoder gets no gradient of the reconstruction.
 
     Args:
         model: The model; trained, and moved to the device.
@@ -115,7 +113,7 @@ def fit(
 
     Raises:
         UnknownActionError: When the pairs' actions are not the model's.
-        RegimeError: When the pairs are no edits.
+        RegimeError: When the pairs are no edits, nor set slots to values while others respond.
         ShapeError: When images do not fit the model, or hold NaN.
         FormatError: When the checkpoint folder is of another run.
 
@@ -146,26 +144,22 @@ def fit(
     if linked is not None and config.reading:
         temperature = calibrate_reader(model, judge, config.reading)
     run.train_decoder()
-    model.scm = None  # an SCM over older codes would be wrong
-    cross_entropy, continuous = _judge_soft(model, judge, moves)
-    discrete, held = _judge_codes(model, judge)
+    model.scm = model.coupling = None  # those of older codes would be wrong
+    judgement = judge_training(model, judge, moves)
     alarms = check_training(
-        cross_entropy=cross_entropy,
-        continuous_accuracy=continuous,
-        discrete_accuracy=discrete,
+        **judgement._asdict(),
         separation=separation,
-        held=held,
         cardinalities=model.autoencoder.cardinalities,
         slots=model.slot_names,
     )
     return History(
         run.records,
         alarms,
-        cross_entropy,
-        continuous,
-        discrete,
+        judgement.cross_entropy,
+        judgement.continuous_accuracy,
+        judgement.discrete_accuracy,
         separation,
-        held,
+        judgement.held,
         model.autoencoder.cardinalities,
         law.smoothing,
         temperature,
@@ -180,10 +174,13 @@ def _labelled(pairs: Transitions) -> Transitions:
 
 
 def _check(model: CTVAE, pairs: Transitions) -> None:
-    if pairs.regime is not Regime.EDIT:
+    imposed = pairs.regime is Regime.COUNTERFACTUAL and imposed_codes(pairs) is not None
+    if pairs.regime is not Regime.EDIT and not imposed:
         msg = (
-            "slots are learned from edit pairs (all but the target held), got "
-            f"{pairs.regime.value} pairs: what responds downstream would be booked as misreading"
+            "slots are learned from edit pairs (all but the target held), or from pairs in which "
+            "descendants respond to actions that set slots to values; got "
+            f"{pairs.regime.value} pairs of other actions: what responds downstream would be "
+            "booked as misreading"
         )
         raise RegimeError(msg)
     names = tuple(action.name for action in pairs.actions)
@@ -194,33 +191,3 @@ def _check(model: CTVAE, pairs: Transitions) -> None:
     config = model.config
     for part in pairs.images.split(4096):
         check_images(part, channels=config.channels, size=config.image_size)
-
-
-@torch.no_grad()
-def _judge_soft(model: CTVAE, pairs: Transitions, moves: ActionMoves | None) -> tuple[float, float]:
-    """Cross-entropy and accuracy of the action posterior before codes are rounded."""
-    action = pairs.action.to(model.device)
-    used, coder = pairs.used_images(), model.autoencoder
-    read = coder.encode_log_probs if moves is None else coder.read
-    values = read(pairs.images[used])
-    slots = values.new_zeros(len(pairs.images), *values.shape[1:])
-    slots[used] = values
-    before, after = slots[pairs.before], slots[pairs.after]
-    if moves is None:
-        posterior = action_posterior(fitted(model.transition), before.exp(), after.exp())
-        right = posterior.accuracy_credit(action)
-        return -float(posterior.log_prob(action).mean()), float(right.mean())
-    scores = moves.scores(before[..., 0], after[..., 0])
-    loss = torch.nn.functional.cross_entropy(scores, action)
-    return float(loss), float((scores.argmax(1) == action).float().mean())
-
-
-def _judge_codes(model: CTVAE, pairs: Transitions) -> tuple[float, tuple[float, ...]]:
-    """Accuracy of the posterior on codes, and how often each slot is held when it should be."""
-    before, after = (model.encode(pairs.images[rows]) for rows in (pairs.before, pairs.after))
-    action = pairs.action.to(model.device)
-    posterior = action_posterior(fitted(model.transition), before, after)
-    others = ~target_mask(model.actions, before.shape[1], model.device)[action]
-    stays = ((before == after) & others).sum(0) / others.sum(0).clamp(min=1)
-    alone = others.sum(0) == 0
-    return float(posterior.accuracy_credit(action).mean()), tuple((stays + alone.float()).tolist())

@@ -19,7 +19,9 @@ COUPLINGS: dict[str, Coupling] = {"gumbel": Gumbel(), "monotone": Monotone(), "m
 SIZES = {"a": 2, "b": 3, "c": 2, "d": 3}
 EDGES = [("b", "a"), ("a", "c"), ("b", "c"), ("c", "d"), ("a", "d")]
 ACTIONS = tuple(
-    SetAction(f"{name}={v}", k, v) for k, (name, size) in enumerate(SIZES.items()) for v in range(size)
+    SetAction(f"{name}={v}", k, v)
+    for k, (name, size) in enumerate(SIZES.items())
+    for v in range(size)
 )
 
 
@@ -59,9 +61,7 @@ def test_the_evidence_of_an_action_is_the_twin_models_conditional(
         responds = [name for name in there if name not in given]
         table = twin.query(responds, given=given)
         for row, after in enumerate(every.tolist()):
-            held = all(
-                after[k] == int(unit[0, k]) for k, name in enumerate(there) if name in given
-            )
+            held = all(after[k] == int(unit[0, k]) for k, name in enumerate(there) if name in given)
             index = tuple(after[k] for k, name in enumerate(there) if name not in given)
             expected = float(table[index]) if held else 0.0
             assert float(joint[row, a]) == pytest.approx(expected, abs=1e-10)
