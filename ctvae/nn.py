@@ -102,7 +102,8 @@ class ImageEncoder(nn.Module):
             nn.ReLU(),
         )
         self.grid = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(64, 16, 1), nn.ReLU(), nn.Flatten())
-        side = -(-(-(-size // stride)) // 2) // 2  # rounded up by the convolutions, down by pooling
+        cells = (size - 1) // stride + 1
+        side = (cells + 1) // 2 // 2
         self.head = nn.Sequential(
             nn.Linear(16 * side**2 + 128, 128), nn.BatchNorm1d(128), nn.ReLU()
         )

@@ -13,7 +13,6 @@ from ctvae.inference.actions import action_posterior
 from ctvae.inference.responses import respond
 from ctvae.mechanisms.couplings import Coupling, Gumbel, Maximal, Monotone
 from ctvae.mechanisms.transition import TransitionProgram
-from ctvae.models.autoencoder import fitted
 
 if TYPE_CHECKING:
     from ctvae.data.transitions import Transitions
