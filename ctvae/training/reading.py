@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from ctvae.data.linking import OPEN, LinkedCodes, link_codes
+from ctvae.data.cells import OPEN
+from ctvae.data.linking import LinkedCodes, link_codes
 from ctvae.inference.actions import action_posterior
 from ctvae.models.autoencoder import fitted
 from ctvae.models.readers import CodeReader
@@ -36,7 +37,7 @@ def usable_links(pairs: Transitions, stage: ReadingStage) -> LinkedCodes | None:
         The codes; ``None`` where a target is not known, pairs contradict each other, a slot would
         have a single code, or too few images are linked.
     """
-    if any(action.target is None for action in pairs.actions):
+    if any(action.targets is None for action in pairs.actions):
         return None
     linked = link_codes(pairs)
     if linked.contradictions or min(linked.cardinalities) < 2:
