@@ -4,7 +4,6 @@ from ctvae.data.files import read_dsprites, read_image_file, read_lpc_sprites
 from ctvae.data.images import ImageSet, pool_images, split_groups
 from ctvae.data.label_sharing import share_labels
 from ctvae.data.linking import LinkedCodes, link_codes
-from ctvae.data.pair_algebra import find_targets
 from ctvae.data.pair_rules import (
     Change,
     Move,
@@ -18,6 +17,7 @@ from ctvae.data.pair_rules import (
 )
 from ctvae.data.render import mini_sprites
 from ctvae.data.rule_sets import JointEdits, OnFactors, SeveralRules
+from ctvae.data.targets import find_targets
 from ctvae.data.transitions import (
     ComposedPairs,
     Transitions,

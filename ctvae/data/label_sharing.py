@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from ctvae.data.linking import Labels, connected
+from ctvae.data.cells import Labels, connected
 from ctvae.mechanisms.actions import Action, SetAction
 
 if TYPE_CHECKING:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Int, Int64
+from jaxtyping import Int
 from torch import Tensor
 
-from ctvae.errors import UnknownActionError
-from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
+from ctvae.data.cells import OPEN, Labels, MovedPairs, Order, SlotReading, connected, read_slot
+from ctvae.errors import DataError
+from ctvae.mechanisms.actions import part_on, target_mask, targets_of
 
 if TYPE_CHECKING:
     from ctvae.data.transitions import Transitions
 
-__all__ = ["OPEN", "LinkedCodes", "connected", "link_codes"]
-
-OPEN = -1
-"""Where the pairs do not say."""
-SMALLEST_CIRCLE = 3
-"""On a circle of two values, a step forward and a step back are the same."""
-
-Labels = Int64[np.ndarray, " n"]
+__all__ = ["LinkedCodes", "link_codes"]
 
 
 @dataclass(frozen=True)
@@ -32,21 +27,22 @@ class LinkedCodes:
 
     Attributes:
         codes: ``(images, slots)``, -1 where the pairs leave the value open.
-        places: ``(images, slots)``, the codes counted from where their context begins: where these
-            are known and the code is open, all codes of the context are, up to one number; -1
+        places: ``(images, slots)``, the codes counted from where their context begins, or the
+            number of a value in its context where values have no order: where these are known and
+            the code is open, all codes of the context are, up to one number or one renaming; -1
             elsewhere.
-        contexts: ``(images,)`` the context of each image: images joined by any pairs.
-        circles: ``(slots,)``, true where steps lead around a circle.
+        contexts: ``(images, slots)``, images whose values of the slot are joined by pairs.
+        orders: ``(slots,)``, how the values of each slot lie.
         cardinalities: The number of codes of each slot.
-        contradictions: How many pairs disagree with the codes: a target that keeps its value, or
-            goes where its action does not lead.
+        contradictions: How many pairs disagree with the codes: different images none of whose
+            targets changes, or a target that goes where its action does not lead.
         pairs: How many pairs there are.
     """
 
     codes: Int[Tensor, "images slots"]
     places: Int[Tensor, "images slots"]
-    contexts: Int[Tensor, " images"]
-    circles: tuple[bool, ...]
+    contexts: Int[Tensor, "images slots"]
+    orders: tuple[Order, ...]
     cardinalities: tuple[int, ...]
     contradictions: int
     pairs: int
@@ -78,18 +74,19 @@ class LinkedCodes:
 def link_codes(pairs: Transitions) -> LinkedCodes:
     r"""Follows what pairs hold: images linked by edits of other slots show one value.
 
-    An edit holds every factor but its target. So the two images of a pair show the same value in
+    An edit holds every factor but its targets. So the two images of a pair show the same value in
     every slot that the action does not target, and equality is transitive: for slot k the images
     fall into the connected components of the pairs that do not target k. Pairs that do target k
-    then say how these *cells* relate: a set action leads to one value wherever it starts, and
-    shift actions number the cells of one *context* (images joined by any pairs) along a line.
+    then say how these *cells* relate: a set action leads to one value wherever it starts, a
+    permutation from one value to one, and shifts number the cells of one *context* (images joined
+    by any pairs) along a line or around a circle. A joint action says of each of its targets what
+    its part there says, and holds all other slots. A no-op holds all.
 
     Contexts are brought together by the values that set actions name; under shifts, by the ends of
     the line, for those contexts that show as many values as any does: this assumes that each of
-    them shows the whole range. Smaller contexts stay open.
-
-    Shifts that lead around a circle number its values from anywhere; which value of one context is
-    which of another then stays open, and only the largest context is numbered.
+    them shows the whole range. Smaller contexts stay open. Circles, and values that no steps order,
+    say nothing of which value of one context is which of another: only the largest context is
+    numbered. So it is where all shifts of a slot leap over values.
 
     It needs images that recur in several pairs, as in grids of factors and in scenes that are
     edited more than once. Pairs that share no image say nothing here.
@@ -98,10 +95,12 @@ def link_codes(pairs: Transitions) -> LinkedCodes:
         pairs: Edits with known targets.
 
     Returns:
-        The codes, numbered along the line of shifts, or by the values of set actions.
+        The codes, numbered along the steps of shifts, by the values of set actions, or by their
+        first image.
 
     Raises:
-        UnknownActionError: When an action has no target.
+        UnknownActionError: When the targets of an action are not known.
+        DataError: When no action moves a slot.
 
     Example:
         >>> from ctvae.data import StepBy, mini_sprites, transition_pairs
@@ -110,123 +109,63 @@ def link_codes(pairs: Transitions) -> LinkedCodes:
 
     Cost: O(slots * pairs).
     """
-    open_ended = [action.name for action in pairs.actions if action.target is None]
-    if open_ended:
-        msg = f"the action {open_ended[0]!r} has no target yet, so what it holds is not known"
-        raise UnknownActionError(msg)
+    slots = 1 + max((slot for action in pairs.actions for slot in targets_of(action)), default=-1)
+    if slots == 0:
+        msg = "no action moves a slot: pairs of no-ops alone say nothing of any value"
+        raise DataError(msg)
     count = len(pairs.images)
     before, action, after = (t.cpu().numpy() for t in (pairs.before, pairs.action, pairs.after))
-    target = np.array([a.target for a in pairs.actions])[action]
-    context = connected(before, after, count)
-    columns, sizes, contradictions = [], [], 0
-    for slot in range(int(target.max()) + 1):
-        held, moved = target != slot, target == slot
-        cell = connected(before[held], after[held], count)
-        here, there = cell[before[moved]], cell[after[moved]]
-        of_cell = np.zeros(int(cell.max()) + 1, dtype=np.int64)
-        of_cell[cell] = context
-        found = _read_cells(pairs.actions, here, action[moved], there, of_cell, cell)
-        contradictions += _contradictions(pairs.actions, found.code, here, action[moved], there)
-        columns.append((found.code[cell], found.place[cell], found.circle))
-        sizes.append(int(found.code.max()) + 1)
-    codes, places, circles = zip(*columns, strict=True)
+    moves = target_mask(pairs.actions, slots).numpy()[action]
+    cells = np.stack([connected(before[~m], after[~m], count) for m in moves.T], 1)
+    readings = []
+    wrong = np.zeros(len(pairs), dtype=bool)
+    for slot, moved in enumerate(moves.T):
+        parts = tuple(part_on(one, slot) for one in pairs.actions)
+        here, there = cells[before[moved], slot], cells[after[moved], slot]
+        mine = MovedPairs.of(parts, here, action[moved], there)
+        fibres = partial(_fibres, cells, slot, moves, before, after)
+        found = read_slot(cells[:, slot], mine, fibres)
+        wrong[moved] |= _astray(found, mine, before[moved], after[moved])
+        readings.append(found)
+    codes = np.stack([found.code for found in readings], 1)
+    start, end = codes[before], codes[after]
+    known = ((start != OPEN) & (end != OPEN)) | ~moves
+    stays = (known & ((start == end) | ~moves)).all(1)
+    wrong |= stays & (before != after) & moves.any(1)
     return LinkedCodes(
-        torch.from_numpy(np.stack(codes, 1)),
-        torch.from_numpy(np.stack(places, 1)),
-        torch.from_numpy(context),
-        circles,
-        tuple(sizes),
-        contradictions,
+        torch.from_numpy(codes),
+        torch.from_numpy(np.stack([found.place for found in readings], 1)),
+        torch.from_numpy(np.stack([found.context for found in readings], 1)),
+        tuple(found.order for found in readings),
+        tuple(int(code.max()) + 1 for code in codes.T),
+        int(wrong.sum()),
         len(pairs),
     )
 
 
-def connected(first: Labels, second: Labels, count: int) -> Labels:
-    """Numbers the connected components of some points.
-
-    Args:
-        first: One end of each edge.
-        second: The other end.
-        count: The number of points.
-
-    Returns:
-        The component of each point.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    edges = coo_matrix((np.ones(len(first), dtype=bool), (first, second)), shape=(count, count))
-    labels: Labels = connected_components(edges, directed=False)[1].astype(np.int64)
-    return labels
+def _fibres(cells: Labels, slot: int, moves: Labels, before: Labels, after: Labels) -> Labels:
+    """Groups of images that differ in one slot at most, nuisances included."""
+    if ((before != after) & ~moves.any(1)).any():  # other renderings: contexts mix nuisances
+        alone = moves[:, slot] & (moves.sum(1) == 1)
+        return connected(before[alone], after[alone], len(cells))
+    fibre = connected(before, after, len(cells))
+    for other in np.delete(cells, slot, axis=1).T:
+        fibre = np.unique(fibre * len(cells) + other, return_inverse=True)[1]
+    return fibre
 
 
-class _Cells(NamedTuple):
-    """The code and place of every cell of one slot, -1 where open."""
-
-    code: Labels
-    place: Labels
-    circle: bool
-
-
-def _read_cells(
-    actions: tuple[Action, ...],
-    here: Labels,
-    action: Labels,
-    there: Labels,
-    context: Labels,
-    cell: Labels,
-) -> _Cells:
-    code = np.full(len(context), OPEN, dtype=np.int64)
-    values = np.array([a.value if isinstance(a, SetAction) else OPEN for a in actions])[action]
-    if (values != OPEN).any():
-        code[there[values != OPEN]] = values[values != OPEN]
-        _, known = np.unique(code[code != OPEN], return_inverse=True)
-        code[code != OPEN] = known
-        return _Cells(code, np.full_like(code, OPEN), circle=False)
-    steps = np.array([a.direction if isinstance(a, ShiftAction) else 0 for a in actions])[action]
-    place = _places(here, there, steps, len(context))
-    joined = np.zeros(len(context), dtype=bool)
-    joined[here] = joined[there] = True
-    period = int(np.gcd.reduce(np.abs(place[here] + steps - place[there]), initial=0))
-    if period >= SMALLEST_CIRCLE:
-        place = np.where(joined, place % period, OPEN)
-        largest = np.bincount(context[cell]).argmax()
-        return _Cells(np.where(context == largest, place, OPEN), place, circle=True)
-    low, high = (np.full(int(context.max()) + 1, end) for end in (2**31, -(2**31)))
-    np.minimum.at(low, context[joined], place[joined])
-    np.maximum.at(high, context[joined], place[joined])
-    extent = np.where(high >= low, high - low, -1)
-    place = np.where(joined, place - low[context], OPEN)
-    full = extent[context] == extent.max()
-    return _Cells(np.where(full, place, OPEN), place, circle=False)
-
-
-def _places(here: Labels, there: Labels, steps: Labels, count: int) -> Labels:
-    """Numbers points along a line so that edges lead as many steps on as they say."""
-    # One point of each component is 0; a pass goes one edge further. Edges that contradict those
-    # passed first are left for ``_contradictions`` to count.
-    first, second = np.concatenate([here, there]), np.concatenate([there, here])
-    step = np.concatenate([steps, -steps])
-    place, done = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=bool)
-    roots = np.unique(connected(here, there, count), return_index=True)[1]
-    done[roots] = True
-    while True:
-        reached = done[first] & ~done[second]
-        if not reached.any():
-            return place
-        place[second[reached]] = place[first[reached]] + step[reached]
-        done[second[reached]] = True
-
-
-def _contradictions(
-    actions: tuple[Action, ...], code: Labels, here: Labels, action: Labels, there: Labels
-) -> int:
-    """Pairs whose target does not go where its action leads, among those with known codes."""
-    shift = np.array([a.direction if isinstance(a, ShiftAction) else 0 for a in actions])[action]
-    start, end = code[here], code[there]
-    known = (start >= 0) & (end >= 0)
-    off = end - start - shift
-    period = int(np.gcd.reduce(np.abs(off[known & (shift != 0)]), initial=0))
-    beside = off % period != 0 if period >= SMALLEST_CIRCLE else off != 0
-    wrong = np.where(shift != 0, beside, end == start)
-    return int((known & wrong).sum())
+def _astray(found: SlotReading, pairs: MovedPairs, before: Labels, after: Labels) -> np.ndarray:
+    """Pairs whose slot does not go where its action leads, among those with known codes."""
+    start, end = found.code[before], found.code[after]
+    known = (start != OPEN) & (end != OPEN)
+    off = (end - start) * found.unit - pairs.steps
+    if found.period:
+        off = off % (found.period * found.unit)
+    stray = (pairs.steps != 0) & (found.unit > 0) & (off != 0)
+    # Two values that set actions name must not have become one.
+    named = known & (pairs.value != OPEN)
+    _, group = np.unique(end[named], return_inverse=True)
+    lowest = np.full(len(group), 2**31)
+    np.minimum.at(lowest, group, pairs.value[named])
+    stray[named] |= pairs.value[named] != lowest[group]
+    return np.asarray(stray & known)

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from ctvae.data.cells import OPEN
 from ctvae.data.imposing import imposed_codes
-from ctvae.data.linking import OPEN, LinkedCodes, link_codes
+from ctvae.data.linking import LinkedCodes, link_codes
 from ctvae.inference.actions import action_posterior
 from ctvae.models.autoencoder import fitted
 from ctvae.models.readers import CodeReader
@@ -41,7 +42,7 @@ def usable_links(pairs: Transitions, stage: ReadingStage) -> LinkedCodes | None:
         The codes; ``None`` where a target is not known, pairs contradict each other, a slot would
         have a single code, or too few images are linked.
     """
-    if any(action.target is None for action in pairs.actions):
+    if any(action.targets is None for action in pairs.actions):
         return None
     if pairs.regime is Regime.COUNTERFACTUAL:
         return imposed_codes(pairs)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ctvae.data.alignment import align_contexts
-from ctvae.data.linking import OPEN
-from ctvae.data.pair_algebra import find_targets
+from ctvae.data.cells import OPEN
+from ctvae.data.targets import find_targets
 from ctvae.errors import UnknownSlotError
 from ctvae.mechanisms.actions import Action, ShiftAction
 from ctvae.models.readers import CodeReader, SlotReader
