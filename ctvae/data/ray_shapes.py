@@ -164,7 +164,9 @@ def hit_cone(rays: Rays) -> Hit:
     x, y, z = rays.at(distance)
     steep = (1 + k) ** -0.5
     radius = torch.hypot(x, z).clamp(min=TINY)
-    return Hit(distance, (x / radius * steep, torch.full_like(x, k**0.5 * steep), z / radius * steep))
+    return Hit(
+        distance, (x / radius * steep, torch.full_like(x, k**0.5 * steep), z / radius * steep)
+    )
 
 
 def _first_root(a: Tensor, half_b: Tensor, c: Tensor) -> Tensor:
