@@ -64,11 +64,15 @@ def _mini_sprite(factors: Tensor, px: Tensor, py: Tensor) -> Tensor:
     return torch.nn.functional.avg_pool2d(mask[:, None].float(), 4)
 
 
-def hue_palette(count: int) -> Float[Tensor, "count 3"]:
+def hue_palette(
+    count: int, *, saturation: float = 0.85, value: float = 0.95
+) -> Float[Tensor, "count 3"]:
     """Gives colours evenly spaced around the hue circle.
 
     Args:
         count: How many.
+        saturation: In [0, 1]; 0 is grey.
+        value: In [0, 1]; 0 is black.
 
     Returns:
         RGB in [0, 1].
@@ -77,7 +81,7 @@ def hue_palette(count: int) -> Float[Tensor, "count 3"]:
         >>> hue_palette(2).shape
         torch.Size([2, 3])
     """
-    return torch.tensor([colorsys.hsv_to_rgb(k / count, 0.85, 0.95) for k in range(count)])
+    return torch.tensor([colorsys.hsv_to_rgb(k / count, saturation, value) for k in range(count)])
 
 
 def draw_shapes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,7 +19,7 @@ from ctvae.regimes import Regime
 from ctvae.scm import SCM
 from ctvae.slots import Slot, SlotSpace
 
-__all__ = ["ColourWorld", "colour_world"]
+__all__ = ["ColourWorld", "colour_world", "every_edit"]
 
 RADII = (0.10, 0.145, 0.19)
 JITTER_PIXELS = 0.2
@@ -96,16 +97,7 @@ class ColourWorld:
         sizes = self.scm.slots.cardinalities
         base = torch.stack([torch.randint(k, (num_scenes,), generator=generator) for k in sizes], 1)
         nuisances = self.nuisances(num_scenes, seed=seed)
-        scene = torch.arange(num_scenes)
-        factors, scenes = [base], [scene]
-        for column, size in enumerate(sizes):
-            for value in range(size):
-                other = base[:, column] != value
-                edited = base[other].clone()
-                edited[:, column] = value
-                factors.append(edited)
-                scenes.append(scene[other])
-        codes, owner = torch.cat(factors), torch.cat(scenes)
+        codes, owner = every_edit(base, sizes)
         space = SlotSpace([*self.scm.slots, Slot("scene", num_scenes)])
         return ImageSet(
             self.render(codes, nuisances[owner]),
@@ -157,6 +149,34 @@ class ColourWorld:
         images, factors = (torch.cat(column) for column in zip(*parts, strict=True))
         space = self.scm.slots
         return ImageSet(images, factors, space, Regime.INTERVENTIONAL, torch.cat(targets))
+
+
+def every_edit(
+    base: Int[Tensor, "scenes factors"], cardinalities: Sequence[int]
+) -> tuple[Int[Tensor, "n factors"], Int[Tensor, " n"]]:
+    """Lists scenes with every change of a single factor.
+
+    Args:
+        base: The scenes' factors.
+        cardinalities: The number of values of each factor.
+
+    Returns:
+        Factors, the scenes as they are first; and the scene of each row.
+
+    Example:
+        >>> every_edit(torch.tensor([[0, 1]]), [2, 3])[0].tolist()
+        [[0, 1], [1, 1], [0, 0], [0, 2]]
+    """
+    scene = torch.arange(len(base), device=base.device)
+    factors, scenes = [base], [scene]
+    for column, size in enumerate(cardinalities):
+        for value in range(size):
+            other = base[:, column] != value
+            edited = base[other].clone()
+            edited[:, column] = value
+            factors.append(edited)
+            scenes.append(scene[other])
+    return torch.cat(factors), torch.cat(scenes)
 
 
 def colour_world(*, strength: float = 0.7) -> ColourWorld:
