@@ -29,11 +29,12 @@ from ctvae.nn import recompute_batch_norm
 from ctvae.randomness import make_generator, scoped_seed
 from ctvae.regimes import Regime, Samples
 from ctvae.scm import SCM
-from ctvae.slots import SlotSpace
+from ctvae.slots import Slot, SlotSpace
 from ctvae.training import DecoderStage, ReadingStage, TrainingConfig, fit
 
 SCENE = SpriteScene()
 NAMES = SCENE.space.names
+SPACE = SlotSpace(Slot(slot.name, slot.cardinality) for slot in SCENE.space)
 ACTIONS = tuple(
     SetAction(f"{slot.name} = {v}", k, v)
     for k, slot in enumerate(SCENE.space)
@@ -242,7 +243,7 @@ def samples(codes: Int[Tensor, "rows slots"], seen: ImageSet, done: ImageSet) ->
     nothing = torch.zeros(len(seen), len(NAMES), dtype=torch.bool)
     assert done.targets is not None
     targets = torch.cat([nothing, done.targets])
-    return Samples(codes, SlotSpace(SCENE.space), Regime.INTERVENTIONAL, targets)
+    return Samples(codes, SPACE, Regime.INTERVENTIONAL, targets)
 
 
 def images(pairs: object) -> tuple[Tensor, Tensor]:

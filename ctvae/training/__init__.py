@@ -5,6 +5,7 @@ from ctvae.training.config import (
     CodebookStage,
     DecoderStage,
     ReadingStage,
+    RecombiningStage,
     TrainingConfig,
     WarmUpStage,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "History",
     "Progress",
     "ReadingStage",
+    "RecombiningStage",
     "TrainingConfig",
     "TrainingStatus",
     "WarmUpStage",

@@ -6,7 +6,14 @@ from pydantic import Field, PositiveFloat
 
 from ctvae.config import Settings
 
-__all__ = ["CodebookStage", "DecoderStage", "TrainingConfig", "WarmUpStage"]
+__all__ = [
+    "CodebookStage",
+    "DecoderStage",
+    "ReadingStage",
+    "RecombiningStage",
+    "TrainingConfig",
+    "WarmUpStage",
+]
 
 
 class WarmUpStage(Settings):
@@ -85,6 +92,24 @@ class DecoderStage(Settings):
     learning_rate: float = Field(4e-3, gt=0)
 
 
+class RecombiningStage(Settings):
+    """Combinations of codes that no image showed, learned from the decoder's pictures.
+
+    Attributes:
+        steps: Optimizer steps.
+        images_per_step: True images in a batch, and as many pictures of drawn codes.
+        learning_rate: Of the reader, at its peak.
+        least_read: The least share of codes that the reader must read right off the decoder's
+            pictures of training images, in every slot; below it the pictures teach nothing and the
+            stage is left out.
+    """
+
+    steps: int = Field(600, ge=1)
+    images_per_step: int = Field(64, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    least_read: float = Field(0.95, gt=0, le=1)
+
+
 class TrainingConfig(Settings):
     """Settings of ``fit``.
 
@@ -95,6 +120,7 @@ class TrainingConfig(Settings):
         warm_up: The first stage elsewhere.
         codebook: The second stage.
         decoder: The third stage.
+        recombining: The last stage, where a reader was taught codes; ``None`` to leave it out.
         checkpoint_every: Steps between checkpoints, where ``fit`` is given a folder for them.
     """
 
@@ -104,4 +130,5 @@ class TrainingConfig(Settings):
     warm_up: WarmUpStage = WarmUpStage()
     codebook: CodebookStage = CodebookStage()
     decoder: DecoderStage = DecoderStage()
+    recombining: RecombiningStage | None = RecombiningStage()
     checkpoint_every: int = Field(250, ge=1)

@@ -15,14 +15,16 @@ from ctvae.data.cells import OPEN
 from ctvae.data.targets import find_targets
 from ctvae.errors import UnknownSlotError
 from ctvae.mechanisms.actions import Action, ShiftAction
+from ctvae.models.autoencoder import fitted
 from ctvae.models.readers import CodeReader, SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves
 from ctvae.quant import CategoricalSlots
 from ctvae.randomness import make_generator, scoped_seed, spawn
-from ctvae.training.config import ReadingStage, TrainingConfig
+from ctvae.training.config import ReadingStage, RecombiningStage, TrainingConfig
 from ctvae.training.fabric import make_fabric
 from ctvae.training.loop import Loop, Progress
 from ctvae.training.reading import ReadingObjective
+from ctvae.training.recombining import RecombiningObjective, draw_combinations
 from ctvae.training.resume import Checkpoint
 from ctvae.training.stages import (
     SPARE_BANK,
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from ctvae.models.ctvae import CTVAE
 
 __all__ = ["Run"]
+
+JUDGED = 1024
+"""Training images whose drawings are read, before their decoder teaches anything."""
 
 
 class Run:
@@ -67,14 +72,9 @@ class Run:
         run = f"{config.model_dump_json()} {model.config.model_dump_json()} {pairs!r}"
         self.checkpoint = None if checkpoint is None else Checkpoint(Path(checkpoint), run)
         self.records: dict[str, list[dict[str, float]]] = {}
-        seeds = spawn(config.seed, 7)
-        self.seeds = dict(
-            zip(
-                ("matching", "warm_up", "decoder", "weights", "spare", "reading", "alignment"),
-                seeds,
-                strict=True,
-            )
-        )
+        stages = ("matching", "warm_up", "decoder", "weights", "spare", "reading", "alignment")
+        stages = (*stages, "recombining")
+        self.seeds = dict(zip(stages, spawn(config.seed, len(stages)), strict=True))
         self.images = pairs.images.to(self.device)
 
     def unit(self, rows: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class Run:
     def optimise(
         self,
         stage: str,
-        objective: WarmUpObjective | ReadingObjective | DecoderObjective,
+        objective: WarmUpObjective | ReadingObjective | DecoderObjective | RecombiningObjective,
         groups: list[dict[str, object]],
         draw: Callable[[torch.Generator], tuple[Tensor, ...]],
         steps: int,
@@ -131,8 +131,15 @@ class Run:
                 raise UnknownSlotError(msg)
         self.pairs = replace(self.pairs, actions=model.actions)
 
-    def read(self, linked: LinkedCodes) -> None:
-        """Teaches a reader the codes that the pairs imply, contexts brought together first."""
+    def read(self, linked: LinkedCodes) -> LinkedCodes:
+        """Teaches a reader the codes that the pairs imply, contexts brought together first.
+
+        Args:
+            linked: The codes.
+
+        Returns:
+            The codes, those of contexts that were brought together included.
+        """
         model, stage = self.model, self.config.reading or ReadingStage()
         used, coder = self.pairs.used_images(), model.autoencoder
         if linked.known(used) < linked.placed(used):
@@ -141,6 +148,7 @@ class Run:
             log_probs[used] = coder.encode_log_probs(self.pairs.images[used]).cpu()
             linked = align_contexts(linked, log_probs)
         self._teach("reading", linked, stage.steps)
+        return linked
 
     def _teach(self, name: str, linked: LinkedCodes, steps: int) -> None:
         model, stage = self.model, self.config.reading or ReadingStage()
@@ -227,6 +235,46 @@ class Run:
             generator = make_generator(self.seeds["spare"])
             pick = torch.randperm(len(used), generator=generator)[:SPARE_BANK]
             model.autoencoder.spare_bank = model.autoencoder.encode_spare(pairs.images[used[pick]])
+
+    def recombine(self, linked: LinkedCodes) -> bool:
+        """Teaches the reader combinations of codes that no image showed.
+
+        Args:
+            linked: What the pairs imply of the codes of true images.
+
+        Returns:
+            Whether it did: the decoder must draw training images so that they are read right.
+        """
+        model, stage, used = self.model, self.config.recombining, self.pairs.used_images()
+        coder = model.autoencoder
+        reader, decoder = coder.reader, fitted(coder.decoder)
+        if stage is None or not isinstance(reader, CodeReader) or self._misdrawn(stage):
+            return False
+        sizes, bank = coder.cardinalities, coder.spare_bank
+        known = used[(linked.codes[used] != OPEN).any(1)]
+        codes = linked.codes.to(self.device)
+
+        def draw(generator: torch.Generator) -> tuple[Tensor, ...]:
+            count = stage.images_per_step
+            rows = known[torch.randint(len(known), (count,), generator=generator)]
+            drawn = draw_combinations(sizes, count, generator).to(self.device)
+            spare = bank[torch.randint(len(bank), (count,), generator=generator).to(self.device)]
+            return self.unit(rows), codes[rows], drawn, spare
+
+        reading = self.config.reading or ReadingStage()
+        objective = RecombiningObjective(reader, decoder, reading, stage)
+        self.optimise("recombining", objective, objective.groups(), draw, stage.steps)
+        settle(model, reader, self.pairs.images[used])
+        return True
+
+    def _misdrawn(self, stage: RecombiningStage) -> bool:
+        """Whether a slot is read wrongly off the decoder's pictures of training images."""
+        images = self.pairs.images[self.pairs.used_images()[:JUDGED]]
+        coder = self.model.autoencoder
+        codes = coder.encode(images)
+        pictures = coder.decode(codes, spare=coder.encode_spare(images))
+        right = (coder.encode(pictures) == codes).double().mean(0)
+        return bool((right < stage.least_read).any())
 
 
 def _in_pairs(actions: Sequence[Action], slots: int) -> bool:

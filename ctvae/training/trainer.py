@@ -96,8 +96,9 @@ def fit(
     reader is taught them. Elsewhere a continuous two-slice model teaches the encoder one number per
     slot (after a search for the targets where they are not known), and codes are read off the modes
     of those numbers. Where descendants respond (the counterfactual regime), set actions say what
-    the images after them show, and a reader is taught that. Then the tables of actions are counted,
-    and the decoder is trained on frozen codes. The encoder gets no gradient of the reconstruction.
+    the images after them show, and a reader is taught that. The decoder is trained on frozen codes,
+    so the encoder gets no gradient of the reconstruction; its pictures then teach a reader the
+    combinations of codes that no image showed. Last, the tables of actions are counted.
 
     Args:
         model: The model; trained, and moved to the device.
@@ -133,17 +134,19 @@ def fit(
     run.find_targets()
     linked = usable_links(run.pairs, config.reading) if config.reading else None
     if linked is not None:
-        run.read(linked)
+        linked = run.read(linked)
     else:
         moves = run.warm_up()
         quantizer, separation = find_codebooks(model, moves.spacing(), pairs, config.codebook)
         model.autoencoder.quantizer = quantizer
+    run.train_decoder()
+    if linked is not None:
+        run.recombine(linked)
     law = count_law(model, pairs, validation, config.codebook)
     model.transition = law.transition
     temperature = 1.0
     if linked is not None and config.reading:
         temperature = calibrate_reader(model, judge, config.reading)
-    run.train_decoder()
     model.scm = model.coupling = None  # those of older codes would be wrong
     judgement = judge_training(model, judge, moves)
     alarms = check_training(
