@@ -39,7 +39,7 @@ def respond(
     .. math:: P(z' \mid z, a) = \prod_k \sum_v r_k(v)\, T_{a,k}(z'_k \mid v)
 
     which is ``action_posterior(moves, respond(...), z')``. It is the law of (Z, Z_do) under shared
-    noise: the actions of a sequence add up as calls of ``do`` do, and a slot that was set stays set.
+    noise: actions of a sequence add up as calls of ``do`` do, and a slot that was set stays set.
 
     Args:
         program: The natural world, whose laws the unit follows before.
