@@ -173,7 +173,8 @@ def _resolve(
     whole = _link(pairs, actions, np.arange(len(actions)))
     if whole is None:
         return None
-    return _Resolved((sum(whole.cardinalities), -slots), tuple(targets), actions)
+    values = int((torch.maximum(whole.codes, whole.places).amax(0) + 1).sum())
+    return _Resolved((values, -slots), tuple(targets), actions)
 
 
 def _link(pairs: Transitions, actions: tuple[Action, ...], chosen: Labels) -> LinkedCodes | None:
