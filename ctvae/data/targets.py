@@ -181,7 +181,7 @@ def _link(pairs: Transitions, actions: tuple[Action, ...], chosen: Labels) -> Li
     """Links the codes of the pairs of some actions, where they do not contradict each other."""
     rows = torch.isin(pairs.action, torch.from_numpy(chosen))
     moved = [action.targets for a, action in enumerate(actions) if a in set(chosen.tolist())]
-    if not rows.any() or not any(moved):
+    if len(pairs.action[rows].unique()) < 2 or not any(moved):
         return None
     # Actions that are not looked at hold everything: none of their pairs is there.
     filled = tuple(
