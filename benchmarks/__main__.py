@@ -9,6 +9,7 @@ NAMES = (
     "mini_sprites",
     "supervision",
     "supervision_lpc",
+    "action_kinds",
     "world",
     "lpc",
     "dsprites",

@@ -10,7 +10,15 @@ import torch
 from jaxtyping import Int64
 
 from ctvae.data.cells import Labels, connected
-from ctvae.mechanisms.actions import Action, SetAction
+from ctvae.mechanisms.actions import (
+    Action,
+    JointAction,
+    NoAction,
+    OpenAction,
+    PermuteAction,
+    SetAction,
+    ShiftAction,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -27,6 +35,8 @@ LEAST_SHARE = 0.02
 """Of a context: a smaller group of edges is no slot, a smaller cell of images no value."""
 FEW_SQUARES = 0.1
 """Kinds of edges that close a square at a smaller share of their meetings move one slot."""
+FEW_LABELS = 0.1
+"""A smaller share of the labels of an action or of a change of value is taken for wrong."""
 
 
 def share_labels(pairs: Transitions) -> Transitions:
@@ -37,7 +47,11 @@ def share_labels(pairs: Transitions) -> Transitions:
     squares sort the pairs by slot before any label is looked at (the prime factors of a Cartesian
     product of graphs). Then all pairs between two values of a slot have one action, which any
     labelled one among them names; and where none does, a set action is named by the value it leads
-    to, and other actions by elimination: from one value, an action leads to one other.
+    to, shifts and permutations by elimination: from one value, such an action leads to one other,
+    and from no two values to one. Of an open action, its labelled pairs say which it is. A slot
+    with actions of several of these kinds, or with random ones beside others, is left as it is,
+    because one change of its value may have been any of them. Slots that joint actions move
+    together count as one here.
 
     Args:
         pairs: Edits, with action -1 where it is not known.
@@ -64,10 +78,13 @@ def share_labels(pairs: Transitions) -> Transitions:
     if (action != UNKNOWN).all():
         return pairs
     count = len(pairs.images)
+    action = _unmoved(before == after, action, pairs.actions)
+    rows = np.flatnonzero(before != after)
+    whole, (before, action, after) = action, (x[rows] for x in (before, action, after))
     low, high = np.minimum(before, after), np.maximum(before, after)
     keys, edge = np.unique(low * count + high, return_inverse=True)
     ends = np.stack([keys // count, keys % count], 1)
-    factor = _factors(ends, _squares(ends, count), count)[edge]
+    factor = _same_actions(_factors(ends, _squares(ends, count), count)[edge], action)
     found, sure = action.copy(), factor != UNKNOWN
     for slot in np.unique(factor[sure]):
         mine, others = factor == slot, sure & (factor != slot)
@@ -77,7 +94,17 @@ def share_labels(pairs: Transitions) -> Transitions:
         mine[mine] = inside[here] & inside[there]
         here, there = cell[before[mine]], cell[after[mine]]
         found[mine] = _complete(here, action[mine], there, pairs.actions)
-    return replace(pairs, action=torch.from_numpy(found).to(pairs.action))
+    whole = whole.copy()
+    whole[rows] = found
+    return replace(pairs, action=torch.from_numpy(whole).to(pairs.action))
+
+
+def _unmoved(still: np.ndarray, action: Labels, actions: tuple[Action, ...]) -> Labels:
+    """Labels pairs of an image with itself, where only one action can have made them."""
+    seen = set(action[still & (action != UNKNOWN)].tolist())
+    seen |= {a for a, one in enumerate(actions) if isinstance(one, NoAction)}
+    sole = seen.pop() if len(seen) == 1 else UNKNOWN
+    return np.where(still & (action == UNKNOWN), sole, action)
 
 
 class _Squares(NamedTuple):
@@ -141,6 +168,19 @@ def _factors(ends: Labels, squares: _Squares, count: int) -> Labels:
     return np.where(established, group, UNKNOWN)
 
 
+def _same_actions(factor: Labels, action: Labels) -> Labels:
+    """Joins slots in which one action is seen: a circle of four values looks like two slots."""
+    both = (factor != UNKNOWN) & (action != UNKNOWN)
+    if not both.any():
+        return factor
+    table = np.zeros((int(factor.max()) + 1, int(action.max()) + 1))
+    np.add.at(table, (factor[both], action[both]), 1)
+    often = table > FEW_LABELS * table.sum(0)
+    slots, labels = np.nonzero(often)
+    joined = connected(slots, labels + len(table), sum(table.shape))
+    return np.where(factor == UNKNOWN, UNKNOWN, joined[factor])
+
+
 def _large(cell: Labels, ends: Labels, count: int) -> np.ndarray:
     """Which cells hold a fair share of their context; a small one may be a part of another."""
     context = connected(ends[:, 0], ends[:, 1], count)
@@ -153,15 +193,48 @@ def _complete(here: Labels, action: Labels, there: Labels, actions: tuple[Action
     """The actions of one slot's pairs, from the cells they join and the labels among them."""
     moves, move = np.unique(np.stack([here, there], 1), axis=0, return_inverse=True)
     label = _vote(move.reshape(-1), action, len(moves), len(actions))
-    sets = np.array([isinstance(one, SetAction) for one in actions])
+    several = _several(move.reshape(-1), action, len(moves))
     seen = np.unique(action[action != UNKNOWN])
-    if len(seen) and sets[seen].all():
+    if len(seen) == 1 and not isinstance(actions[seen[0]], ShiftAction | SetAction):
+        label = np.full_like(label, seen[0])
+    elif len(seen) and _name_a_value(actions, seen, moves, label):
         goal = moves[:, 1]
         named = _vote(goal, label, int(goal.max()) + 1, len(actions))
         label = np.where(label == UNKNOWN, named[goal], label)
-    elif len(seen):
+    elif len(seen) and _are_one_to_one(actions, seen, moves, label):
         label = _eliminate(moves, label, seen)
+    else:
+        return action
+    # Where two actions do the same, a pair without a label may be of either.
+    label = np.where(several, UNKNOWN, label)
     return np.where(action == UNKNOWN, label[move.reshape(-1)], action)
+
+
+def _name_a_value(
+    actions: tuple[Action, ...], seen: Labels, moves: Labels, label: Labels
+) -> np.bool_ | bool:
+    """Whether each of some actions leads to one value, wherever it starts."""
+    if all(isinstance(actions[a], SetAction) for a in seen):
+        return True
+    goals = [len(np.unique(moves[label == a, 1])) for a in seen]
+    opened = all(isinstance(actions[a], OpenAction) for a in seen)
+    return opened and max(goals) == 1 and (np.bincount(label + 1)[1:] > 1).any()
+
+
+def _are_one_to_one(
+    actions: tuple[Action, ...], seen: Labels, moves: Labels, label: Labels
+) -> bool:
+    """Whether each of some actions leads from one value to one, and from no two to one."""
+    if all(_is_one_to_one(actions[a]) for a in seen):
+        return True
+    ends = [moves[label == a].T for a in seen]
+    opened = all(isinstance(actions[a], OpenAction) for a in seen)
+    return opened and all(len(np.unique(e)) == len(e) for pair in ends for e in pair)
+
+
+def _is_one_to_one(action: Action) -> bool:
+    parts = action.parts if isinstance(action, JointAction) else (action,)
+    return all(isinstance(part, ShiftAction | PermuteAction) for part in parts)
 
 
 def _eliminate(moves: Labels, label: Labels, seen: Labels) -> Labels:
@@ -187,6 +260,14 @@ def _vote(group: Labels, label: Labels, groups: int, labels: int) -> Labels:
     votes = np.zeros((groups, labels), dtype=np.int64)
     np.add.at(votes, (group[known], label[known]), 1)
     return np.where(votes.any(1), votes.argmax(1), UNKNOWN)
+
+
+def _several(group: Labels, label: Labels, groups: int) -> np.ndarray:
+    """Groups in which two labels are seen, neither of them rarely."""
+    known = label != UNKNOWN
+    votes = np.zeros((groups, int(label.max()) + 2))
+    np.add.at(votes, (group[known], label[known]), 1)
+    return np.asarray((votes > FEW_LABELS * votes.sum(1, keepdims=True)).sum(1) > 1)
 
 
 def _adjacency(

@@ -173,14 +173,15 @@ def _resolve(
     whole = _link(pairs, actions, np.arange(len(actions)))
     if whole is None:
         return None
-    return _Resolved((sum(whole.cardinalities), -slots), tuple(targets), actions)
+    values = int((torch.maximum(whole.codes, whole.places).amax(0) + 1).sum())
+    return _Resolved((values, -slots), tuple(targets), actions)
 
 
 def _link(pairs: Transitions, actions: tuple[Action, ...], chosen: Labels) -> LinkedCodes | None:
     """Links the codes of the pairs of some actions, where they do not contradict each other."""
     rows = torch.isin(pairs.action, torch.from_numpy(chosen))
     moved = [action.targets for a, action in enumerate(actions) if a in set(chosen.tolist())]
-    if not rows.any() or not any(moved):
+    if len(pairs.action[rows].unique()) < 2 or not any(moved):
         return None
     # Actions that are not looked at hold everything: none of their pairs is there.
     filled = tuple(

@@ -9,7 +9,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
+from ctvae.errors import UnknownActionError
+from ctvae.mechanisms.actions import (
+    Action,
+    PermuteAction,
+    SetAction,
+    ShiftAction,
+    SlotAction,
+    StochasticAction,
+    part_on,
+    targets_of,
+)
 
 __all__ = ["ActionMoves", "FreeMoves", "WarmUpLoss", "match_inverse_actions"]
 
@@ -33,14 +43,18 @@ class WarmUpLoss(NamedTuple):
 
 
 class ActionMoves(nn.Module):
-    r"""Gaussian kernels of actions on scalar slots, one target slot per action.
+    r"""Gaussian kernels of actions on scalar slots.
 
-    With :math:`h` before and :math:`h'` after, an action that targets slot t predicts
-    :math:`h_t + \delta_a` (shift) or :math:`\mu_a` (set) there and a copy everywhere else:
+    With :math:`h` before and :math:`h'` after, an action predicts in each slot t that it moves
+    :math:`h_t + \delta_a` (shift) or :math:`\mu_a` (set), and a copy everywhere else:
 
     .. math::
-        \mathrm{score}(a) = \log N(h'_t; \mathrm{predicted}_a, \sigma_t)
-        + \sum_{m \ne t} \log N(h'_m; h_m, \sigma_m)
+        \mathrm{score}(a) = \sum_{t \in \mathrm{targets}(a)}
+        \log N(h'_t; \mathrm{predicted}_{at}, \sigma_t)
+        + \sum_{m \notin \mathrm{targets}(a)} \log N(h'_m; h_m, \sigma_m)
+
+    After a random value, a slot is distributed as over all images: :math:`N(0, 1)`, since slots
+    have unit variance. A no-op predicts copies alone.
 
     The posterior is the softmax over all actions (exact Bayes, uniform prior). The loss is its
     cross-entropy, minus a share of the mean score of the true action, minus a share of the mean
@@ -48,24 +62,46 @@ class ActionMoves(nn.Module):
     units but not within a pair, which the pair terms alone cannot see.
 
     Args:
-        actions: The actions; every one has a target.
+        actions: The actions; the targets of every one are known.
         slots: The number of slots.
+
+    Raises:
+        UnknownActionError: When an action permutes values: one number on a line has no law for
+            that.
     """
 
+    action: Tensor
     target: Tensor
     keeps: Tensor
-    direction: Tensor
+    draws: Tensor
+    displacement: Tensor
 
     def __init__(self, actions: Sequence[Action], slots: int) -> None:
         super().__init__()
-        targets = [action.target for action in actions]
-        shift = [isinstance(action, ShiftAction) for action in actions]
-        signs = [float(a.direction) if isinstance(a, ShiftAction) else 0.0 for a in actions]
-        self.register_buffer("target", torch.tensor(targets))
-        self.register_buffer("keeps", torch.tensor(shift).float())
-        self.register_buffer("direction", torch.tensor(signs))
+        parts = [
+            (a, part)
+            for a, action in enumerate(actions)
+            for slot in targets_of(action)
+            if (part := part_on(action, slot)) is not None
+        ]
+        for a, part in parts:
+            if isinstance(part, PermuteAction):
+                msg = (
+                    f"the action {actions[a].name!r} permutes the values of a slot; that is "
+                    "learned only from pairs that share images: say which rows of the pool recur, "
+                    "or give such a factor set-to-value actions"
+                )
+                raise UnknownActionError(msg)
+        shifts = [p.displacement if isinstance(p, ShiftAction) else 0 for _, p in parts]
+        draws = [isinstance(part, StochasticAction) for _, part in parts]
+        self.num_actions = len(actions)
+        self.register_buffer("action", torch.tensor([a for a, _ in parts], dtype=torch.long))
+        self.register_buffer("target", torch.tensor([p.target for _, p in parts], dtype=torch.long))
+        self.register_buffer("displacement", torch.tensor(shifts, dtype=torch.float32))
+        self.register_buffer("keeps", self.displacement.abs().clamp(max=1))
+        self.register_buffer("draws", torch.tensor(draws, dtype=torch.bool))
         self.log_scale = nn.Parameter(torch.full((slots,), -1.0))
-        self.offset = nn.Parameter(_start(actions))
+        self.offset = nn.Parameter(_start([part for _, part in parts]))
 
     def scores(
         self, before: Float[Tensor, "batch slots"], after: Float[Tensor, "batch slots"]
@@ -83,7 +119,10 @@ class ActionMoves(nn.Module):
         copy = log_normal(after - before, scale)
         ahead = after[:, self.target] - self.keeps * before[:, self.target] - self.offset
         moved = log_normal(ahead, scale[self.target])
-        return copy.sum(1, keepdim=True) - copy[:, self.target] + moved
+        drawn = -0.5 * after[:, self.target].square()
+        gain = torch.where(self.draws, drawn, moved) - copy[:, self.target]
+        held = copy.sum(1, keepdim=True).expand(-1, self.num_actions)
+        return held.index_add(1, self.action, gain)
 
     def forward(
         self,
@@ -108,13 +147,13 @@ class ActionMoves(nn.Module):
         """
         scores = self.scores(before, after)
         loss = _posterior_loss(scores, action, likelihood_weight)
-        target = self.target[action]
-        rows = torch.arange(len(action), device=action.device)
-        signed = self.direction[action] * (after - before)[rows, target]
-        # Mean signed displacement of each slot over the pairs that shift it.
-        slots = before.shape[1]
-        sums = before.new_zeros(slots).index_add_(0, target, signed)
-        shifts = before.new_zeros(slots).index_add_(0, target, self.keeps[action])
+        # Mean signed displacement of each slot over the pairs that shift it, per step.
+        mine = (action[:, None] == self.action) * self.keeps
+        signed = (after - before)[:, self.target] * self.displacement.sign()
+        per_step = mine * signed / self.displacement.abs().clamp(min=1)
+        slots = before.new_zeros(before.shape[1])
+        sums = slots.index_add(0, self.target, per_step.sum(0))
+        shifts = slots.index_add(0, self.target, mine.sum(0))
         mean = (sums / shifts.clamp(min=1)).clamp(min=DISPLACEMENT_FLOOR)
         displacement = torch.where(shifts > 0, mean.log(), torch.zeros_like(mean)).sum()
         return loss._replace(total=loss.total - displacement_weight * displacement)
@@ -123,17 +162,19 @@ class ActionMoves(nn.Module):
         """Measures how far apart neighbouring values of each slot lie.
 
         Returns:
-            The mean absolute shift of the slot's shift actions, or the median gap between the
-            values that its set actions lead to.
+            The mean absolute shift per step of the actions that shift the slot, or the median gap
+            between the values that its set actions lead to; 1 where there is neither.
         """
         offset, target, keeps = self.offset.detach(), self.target, self.keeps.bool()
+        steps = offset.abs() / self.displacement.abs().clamp(min=1)
+        sets = ~keeps & ~self.draws
         found = []
         for m in range(len(self.log_scale)):
             mine = target == m
             if bool((mine & keeps).any()):
-                found.append(offset[mine & keeps].abs().mean())
-            elif int(mine.sum()) > 1:
-                found.append(offset[mine].sort().values.diff().median())
+                found.append(steps[mine & keeps].mean())
+            elif int((mine & sets).sum()) > 1:
+                found.append(offset[mine & sets].sort().values.diff().median())
             else:
                 found.append(offset.new_ones(()))
         return torch.stack(found)
@@ -258,15 +299,17 @@ def _posterior_loss(scores: Tensor, action: Tensor, likelihood_weight: float) ->
     return WarmUpLoss(total, cross_entropy.detach(), accuracy)
 
 
-def _start(actions: Sequence[Action]) -> Tensor:
+def _start(parts: Sequence[SlotAction]) -> Tensor:
     """Shifts start a little apart; the values of a slot are spread over its unit variance."""
     start = []
-    for action in actions:
-        if isinstance(action, ShiftAction):
-            start.append(0.6 * action.direction)
-            continue
-        peers = [a for a in actions if isinstance(a, SetAction) and a.target == action.target]
-        values = torch.tensor([float(a.value) for a in peers])
-        spread = values.std(correction=0).clamp(min=1.0)
-        start.append(float((action.value - values.mean()) / spread))
-    return torch.tensor(start)
+    for part in parts:
+        if isinstance(part, ShiftAction):
+            start.append(0.6 * part.displacement)
+        elif isinstance(part, SetAction):
+            peers = [p for p in parts if isinstance(p, SetAction) and p.target == part.target]
+            values = torch.tensor([float(p.value) for p in peers])
+            spread = values.std(correction=0).clamp(min=1.0)
+            start.append(float((part.value - values.mean()) / spread))
+        else:
+            start.append(0.0)
+    return torch.tensor(start, dtype=torch.float32)

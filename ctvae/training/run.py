@@ -14,7 +14,7 @@ from ctvae.data.alignment import align_contexts
 from ctvae.data.cells import OPEN
 from ctvae.data.targets import find_targets
 from ctvae.errors import UnknownSlotError
-from ctvae.mechanisms.actions import Action, ShiftAction
+from ctvae.mechanisms.actions import Action, ShiftAction, targets_of
 from ctvae.models.autoencoder import fitted
 from ctvae.models.readers import CodeReader, SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves
@@ -117,9 +117,9 @@ class Run:
             UnknownSlotError: When they do not, and the actions are not such that the warm-up could.
         """
         model = self.model
-        if any(action.target is None for action in model.actions):
+        if any(action.targets is None for action in model.actions):
             found, slots = find_targets(self.pairs), len(model.slot_names)
-            count = len({a.target for a in found}) if found else None
+            count = len({slot for a in found for slot in targets_of(a)}) if found else None
             if found and count == slots:
                 model.actions = found
             elif not _in_pairs(model.actions, slots):
@@ -171,7 +171,7 @@ class Run:
     def warm_up(self) -> ActionMoves:
         """Teaches the reader its slots; matches actions to slots first where targets are free."""
         model, stage = self.model, self.config.warm_up
-        if any(action.target is None for action in model.actions):
+        if any(action.targets is None for action in model.actions):
             self._match()
         moves = ActionMoves(model.actions, len(model.slot_names))
         reader = self.slot_reader()
