@@ -156,10 +156,11 @@ def skewed_rows(
         DataError: When no part of so many rows has these shares, or a value is left out.
 
     Example:
-        >>> from ctvae.data import mini_sprites
-        >>> sprites = mini_sprites()
-        >>> rows = skewed_rows(sprites, 10, num_rows=900, names=["shape"], seed=0)
-        >>> shown = torch.bincount(sprites.factors[rows, 0])
+        >>> factors = torch.cartesian_prod(torch.arange(3), torch.arange(300))
+        >>> space = SlotSpace.from_cardinalities({"shape": 3, "place": 300})
+        >>> grid = ImageSet(torch.zeros(900, 1, 8, 8), factors, space)
+        >>> rows = skewed_rows(grid, 10, num_rows=400, names=["shape"], seed=0)
+        >>> shown = torch.bincount(factors[rows, 0])
         >>> 7 < float(shown.max() / shown.min()) < 14
         True
 
@@ -250,6 +251,17 @@ def _keep_probabilities(
 
     .. math:: \pi_i = \sigma(o_i + \sum_j \lambda_j(v_{ij})), \qquad
         \sum_{i: v_{ij} = v} \pi_i = n_j(v)
+
+    Args:
+        codes: The value of each row, for each factor.
+        wanted: The expected number of rows of each value, for each factor.
+        log_odds: o, of each row.
+
+    Returns:
+        The probabilities.
+
+    Raises:
+        DataError: When there are no such probabilities.
 
     Source: Deming and Stephan (1940), iterative proportional fitting, with odds for frequencies.
     """

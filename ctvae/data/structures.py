@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.errors import GraphError, MechanismError
@@ -26,6 +27,11 @@ __all__ = [
 ]
 
 
+DEFAULT_STRENGTH = 0.8
+DRAWS = 64
+"""Of the maps from which those are taken that hide no cause."""
+
+
 def chain_graph(nodes: Sequence[str], *, seed: Seed) -> CausalGraph:
     """Makes a chain: every node but the last has one effect.
 
@@ -38,10 +44,10 @@ def chain_graph(nodes: Sequence[str], *, seed: Seed) -> CausalGraph:
 
     Example:
         >>> chain_graph("abc", seed=0)
-        CausalGraph(DAG on a, b, c: c -> a, a -> b)
+        CausalGraph(DAG on a, b, c: a -> b, c -> a)
     """
     order = _shuffled(nodes, seed)
-    return CausalGraph.from_edges(zip(order, order[1:], strict=False), nodes=tuple(nodes))
+    return CausalGraph.from_edges(pairwise(order), nodes=tuple(nodes))
 
 
 def fork_graph(nodes: Sequence[str], *, seed: Seed) -> CausalGraph:
@@ -94,7 +100,7 @@ def random_dag(nodes: Sequence[str], *, average_degree: float, seed: Seed) -> Ca
 
     Args:
         nodes: The names, in column order.
-        average_degree: Edges at a node, in and out; ``edges = nodes * average_degree / 2``, rounded.
+        average_degree: Edges at a node, in and out: half as many edges as nodes times this.
         seed: For the draws.
 
     Returns:
@@ -117,7 +123,7 @@ def preference_scm(
     graph: CausalGraph,
     slots: SlotSpace,
     *,
-    strength: float | Mapping[str, float] = 0.8,
+    strength: float | Mapping[str, float] = DEFAULT_STRENGTH,
     seed: Seed,
 ) -> SCM:
     r"""Makes a model in which effects follow their causes with a stated probability.
@@ -126,11 +132,12 @@ def preference_scm(
         U & \text{otherwise} \end{cases}, \qquad
         f(u) = \sum_j g_j(u_j) \bmod K, \quad U \text{ uniform}
 
-    The maps :math:`g_j` are drawn at random and use as many values as there are, so f changes with
-    every parent, whatever the others are: each edge has a strength of exactly s, see
-    ``edge_strengths``. Roots have the probabilities K, K - 1, ..., 1 over their sum, in random
-    order: uneven, so that no two causes hide each other's effect. A unit that follows its causes
-    and keeps U where it does not is the coupling ``Maximal()``.
+    The maps :math:`g_j` are drawn at random: with all values of the cause where it is the only
+    one, with two where there are several. So f changes with every parent, whatever the others are,
+    and each edge has a strength of exactly s, see ``edge_strengths``. A sum can hide what one cause
+    does on average over the others, as a parity does; of some draws that one is taken which hides
+    least. Roots have the probabilities K, K - 1, ..., 1 over their sum, in random order. A unit
+    that follows its causes, and keeps U where it does not, is the coupling ``Maximal()``.
 
     Args:
         graph: A DAG over exactly the slots.
@@ -160,20 +167,22 @@ def preference_scm(
             f"causes ({', '.join(effects)})"
         )
         raise MechanismError(msg)
-    laws = {}
-    for slot, child in zip(slots, spawn(seed, len(slots)), strict=True):
-        generator = make_generator(child)
-        size = slot.cardinality
+    laws, margins = {}, dict[str, Tensor]()
+    seeds = dict(zip(slots.names, spawn(seed, len(slots)), strict=True))
+    for name in graph.topological_order():
+        generator, size = make_generator(seeds[name]), slots[name].cardinality
         # Axes of a table stand in column order.
-        sizes = [one.cardinality for one in slots if one.name in graph.parents(slot.name)]
-        if sizes:
-            preferred = _preferred(sizes, size, generator)
+        causes = [margins[one] for one in slots.names if one in graph.parents(name)]
+        if causes:
+            preferred = _preferred(causes, size, generator)
             certain = torch.nn.functional.one_hot(preferred, size).double()
-            s = strengths.get(slot.name, 0.8)
-            laws[slot.name] = TableMechanism(s * certain + (1 - s) / size)
+            s = strengths.get(name, DEFAULT_STRENGTH)
+            table = s * certain + (1 - s) / size
         else:
-            weight = 1 + torch.randperm(size, generator=generator).double()
-            laws[slot.name] = TableMechanism(weight / weight.sum())
+            table = 1 + torch.randperm(size, generator=generator).double()
+            table = table / table.sum()
+        laws[name] = TableMechanism(table)
+        margins[name] = _outer(causes).flatten() @ table.reshape(-1, size)
     return SCM(graph, slots, laws)
 
 
@@ -210,15 +219,46 @@ def edge_strengths(scm: SCM) -> dict[tuple[str, str], float]:
 
 
 def _preferred(
-    sizes: Sequence[int], size: int, generator: torch.Generator
+    causes: Sequence[Float[Tensor, " codes"]], size: int, generator: torch.Generator
 ) -> Int[Tensor, "*parents"]:
-    """The value that each row of parents asks for."""
-    total = torch.zeros([1] * len(sizes), dtype=torch.long)
-    for axis, parent in enumerate(sizes):
-        values = torch.randperm(size, generator=generator)[torch.arange(parent) % size]
-        values = values[torch.randperm(parent, generator=generator)]
-        total = total + values.reshape([-1 if k == axis else 1 for k in range(len(sizes))])
-    return total % size
+    """The value that each row of parents asks for, each cause seen on average over the others."""
+    if len(causes) == 1:
+        return _spread(len(causes[0]), size, generator)
+    weight, best, found = _outer(causes), -1.0, torch.empty(0)
+    for _ in range(DRAWS):
+        total = torch.zeros_like(weight, dtype=torch.long)
+        for axis, margin in enumerate(causes):
+            high = _spread(len(margin), 2, generator)
+            step = int(torch.randint(1, size, (), generator=generator))
+            total = total + (high * step).reshape([
+                -1 if k == axis else 1 for k in range(len(causes))
+            ])
+        total = total % size
+        law = weight[..., None] * torch.nn.functional.one_hot(total, size)
+        shown = min(_widest(law, axis, margin) for axis, margin in enumerate(causes))
+        if shown > best:
+            best, found = shown, total
+    return found
+
+
+def _spread(count: int, size: int, generator: torch.Generator) -> Int[Tensor, " count"]:
+    """A random map onto as many values as there are, each as often as the next."""
+    values = torch.randperm(size, generator=generator)[torch.arange(count) % size]
+    return values[torch.randperm(count, generator=generator)]
+
+
+def _widest(law: Float[Tensor, "*parents codes"], axis: int, margin: Tensor) -> float:
+    """How far apart, at most, two values of one cause put an effect on average over the others."""
+    rows = law.movedim(axis, 0).reshape(len(margin), -1, law.shape[-1]).sum(1) / margin[:, None]
+    return float((rows[:, None] - rows[None]).abs().sum(-1).max() / 2)
+
+
+def _outer(margins: Sequence[Float[Tensor, " codes"]]) -> Float[Tensor, "*parents"]:
+    """The joint law of independent causes."""
+    joint = torch.ones((), dtype=torch.double)
+    for margin in margins:
+        joint = joint[..., None] * margin
+    return joint
 
 
 def _shuffled(nodes: Sequence[str], seed: Seed) -> list[str]:
