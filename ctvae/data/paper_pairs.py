@@ -122,7 +122,7 @@ def attribute_pairs(
     **The two photographs of a pair show two persons.** Identity, pose and background change with
     the attribute, and the attributes that are not listed may change too: no action is applied to
     a unit, so nothing here is a transition in the sense of :class:`ctvae.data.Transitions`, and
-    scores on such pairs say little about interventions. Use it to compare with the paper only.
+    scores on such pairs say little about interventions. Use them to compare with the paper only.
 
     Args:
         photos: Images with attributes of two values.

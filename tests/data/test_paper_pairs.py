@@ -52,7 +52,7 @@ def test_pairs_are_one_step_apart_within_one_part_and_both_ways() -> None:
     sprites = grid([3, 4, 4, 8, 8])
     pairs = paper_pairs(sprites, settings_per_value_pair=60, seed=5)
     parts = split_groups(torch.arange(len(sprites)), seed=5)
-    factors = sprites.factors
+    factors = sprites.factors[:, :5]
     for found, rows in zip(edges(pairs), parts, strict=True):
         before, action, after = torch.tensor(sorted(found)).T
         assert torch.isin(before, rows).all()
@@ -103,12 +103,12 @@ def test_the_pool_holds_the_images_used_and_nothing_else() -> None:
 def test_equal_seeds_give_equal_pairs_and_others_do_not() -> None:
     sprites = grid([3, 4, 4, 8, 8])
     first, again, other = (
-        paper_pairs(sprites, settings_per_value_pair=5, seed=seed) for seed in (0, 0, 1)
+        paper_pairs(sprites, settings_per_value_pair=60, seed=seed) for seed in (0, 0, 1)
     )
     assert edges(first) == edges(again)
     assert edges(first) != edges(other)
     generator = torch.Generator().manual_seed(0)
-    assert edges(paper_pairs(sprites, settings_per_value_pair=5, seed=generator)) == edges(first)
+    assert edges(paper_pairs(sprites, settings_per_value_pair=60, seed=generator)) == edges(first)
 
 
 def test_a_grid_in_a_file_gives_the_pairs_of_its_images_in_memory(tmp_path: Path) -> None:
