@@ -154,7 +154,12 @@ def _check_array(
         )
     if shape[0] == 0:
         raise FormatError(
-            describe_file(path, f"{name} is empty", "at least one row", "it is another file")
+            describe_file(
+                path,
+                f"there are no images: {name} is empty",
+                "at least one row",
+                "it is another file",
+            )
         )
 
 

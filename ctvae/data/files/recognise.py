@@ -55,7 +55,7 @@ def open_image_file(path: str | Path) -> StoredImages:
     if int.from_bytes(head[:4], "little") in MAGIC:
         return open_smallnorb(path.parent)
     raise FormatError(
-        _unknown(path, f"it begins with {head[:8]!r}: no npz, HDF5, idx or NORB file")
+        _unknown(path, f"it begins with {head[:8]!r}: no npz archive, HDF5, idx or NORB file")
     )
 
 

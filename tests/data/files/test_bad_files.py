@@ -61,8 +61,8 @@ def celeba(path: Path, change: Callable[[Path], object]) -> object:
     return photos.images(torch.arange(len(photos)))
 
 
-def cars(path: Path, **changes: np.ndarray) -> object:
-    grid = open_cars3d(written.cars3d(path / "cars", **changes))
+def cars(path: Path, im: np.ndarray) -> object:
+    grid = open_cars3d(written.cars3d(path / "cars", im=im))
     return grid.images(torch.arange(len(grid)))
 
 
@@ -184,8 +184,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         "truncated",
     ),
     # MATLAB
-    "cars of another shape": (lambda p: cars(p, im=noise(8, 8, 3, 24, 3)), "24, 4"),
-    "cars of floats": (lambda p: cars(p, im=np.zeros((8, 8, 3, 24, 4))), "double"),
+    "cars of another shape": (lambda p: cars(p, noise(8, 8, 3, 24, 3)), "24, 4"),
+    "cars of floats": (lambda p: cars(p, np.zeros((8, 8, 3, 24, 4))), "double"),
     "a car missing": (lambda p: _without(written.cars3d(p / "cars")), "car_002_mesh.mat first"),
     "a car truncated": (
         lambda p: open_cars3d(
