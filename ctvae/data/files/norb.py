@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from ctvae.data.files.checking import describe_file, existing_file, existing_folder
 from ctvae.data.files.rows import (
     JoinedRows,
+    MappedRows,
     RowStore,
+    StreamedRows,
     first_bytes,
     read_all,
     rows_after_header,
@@ -91,7 +93,7 @@ def open_smallnorb(folder: str | Path, *, camera: int = 0) -> FactorGrid:
     return LabelledImages(pictures, codes, space).to_grid()
 
 
-def matrix_rows(path: Path) -> RowStore:
+def matrix_rows(path: Path) -> MappedRows | StreamedRows:
     """Gives the rows of a binary matrix: magic number, number of axes, sizes, elements.
 
     All numbers are little-endian, and at least three sizes are stored, however few the axes.
@@ -134,35 +136,17 @@ def _part(folder: Path, prefix: str) -> tuple[RowStore, NDArray[np.int64]]:
     )
     count = images.shape[0]
     expected = (
-        (images, (count, CAMERAS, *images.shape[2:]), "(n, 2, height, width)", 4),
-        (category, (count,), f"({count},)", 1),
-        (info, (count, 4), f"({count}, 4)", 2),
+        (images, "u", 4, (count, CAMERAS), "(n, 2, height, width) of bytes"),
+        (category, "i", 1, (count,), f"({count},) of integers"),
+        (info, "i", 2, (count, 4), f"({count}, 4) of integers"),
     )
-    for store, shape, text, axes in expected:
-        if store.shape != shape or len(store.shape) != axes:
-            raise FormatError(
-                describe_file(
-                    store.path,
-                    f"shape {store.shape}",
-                    text,
-                    "the three files do not belong together",
-                )
-            )
+    for store, kind, axes, shape, text in expected:
+        if store.dtype.kind != kind or len(store.shape) != axes or store.shape[:2] != shape:
+            got = f"shape {store.shape} of {store.dtype}"
+            way_out = "the three files do not belong together"
+            raise FormatError(describe_file(store.path, got, text, way_out))
     labels = np.column_stack([read_all(category), read_all(info)])
-    if labels.dtype.kind not in "iu" or not _is_bytes(images):
-        raise FormatError(
-            describe_file(
-                images.path,
-                "a matrix of another type",
-                "bytes, and integer labels",
-                "it is damaged",
-            )
-        )
     return images, labels.astype(np.int64)
-
-
-def _is_bytes(store: RowStore) -> bool:
-    return next(store.blocks(np.arange(1))).dtype == np.uint8
 
 
 def _plain_first(folder: Path, name: str) -> Path:

@@ -266,7 +266,7 @@ def first_bytes(path: Path, count: int) -> bytes:
 
 def rows_after_header(
     path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int
-) -> RowStore:
+) -> MappedRows | StreamedRows:
     """Gives the rows of a binary file: mapped where it is plain, streamed where it is gzipped.
 
     Args:

@@ -59,19 +59,13 @@ class Pictures:
             FormatError: When the side is no multiple of ``size``, or the file is damaged.
         """
         channels, height, width = self.shape
-        count = self.store.shape[0]
-        if rows.ndim != 1 or rows.is_floating_point() or rows.dtype == torch.bool:
-            msg = f"rows must be integers (rows,), got {rows.dtype} of shape {tuple(rows.shape)}"
-            raise ShapeError(msg)
+        rows = _checked_rows(rows, self.store.shape[0])
         if size is not None and (size < 1 or height != width or width % size):
             msg = f"cannot pool images of {height}x{width} to {size}x{size}"
             raise FormatError(
                 describe_file(self.store.path, msg, "a side that divides", "choose another size=")
             )
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < count:
-            msg = f"rows {int(rows.min())} to {int(rows.max())} are not all within 0..{count - 1}"
-            raise ShapeError(msg)
-        unique, place = np.unique(rows.cpu().numpy(), return_inverse=True)
+        unique, place = np.unique(rows.numpy(), return_inverse=True)
         blocks = (torch.from_numpy(self.as_images(b)) for b in self.store.blocks(unique))
         parts = [block if size is None else pool_images(block, size) for block in blocks]
         sides = (size, size) if size else (height, width)
@@ -206,7 +200,7 @@ class LabelledImages(StoredImages):
         Returns:
             Their codes, on the CPU.
         """
-        return self.codes[rows.cpu()].long()
+        return self.codes[_checked_rows(rows, len(self))].long()
 
     def to_grid(self) -> FactorGrid:
         """Makes a factor grid, where every combination of values has its one image.
@@ -278,7 +272,8 @@ class FactorGrid(StoredImages):
         Returns:
             Their codes, on the CPU.
         """
-        place = rows.cpu() if self.order is None else self.order[rows.cpu()]
+        rows = _checked_rows(rows, len(self))
+        place = rows if self.order is None else self.order[rows]
         return torch.stack(torch.unravel_index(place, self.space.cardinalities), -1)
 
     def row(self, factors: Int[Tensor, "*batch factors"]) -> Int[Tensor, "*batch"]:
@@ -317,6 +312,17 @@ def rank_values(labels: Tensor, names: Sequence[str]) -> tuple[Int[Tensor, "n fa
     most = max((len(values) for values, _ in columns), default=0)
     dtype = torch.int16 if most < 2**15 else torch.int32
     return torch.stack([rank for _, rank in columns], 1).to(dtype), space
+
+
+def _checked_rows(rows: Tensor, count: int) -> Tensor:
+    """The rows on the CPU, where files are read."""
+    if rows.ndim != 1 or rows.is_floating_point() or rows.dtype == torch.bool:
+        msg = f"rows must be integers (rows,), got {rows.dtype} of shape {tuple(rows.shape)}"
+        raise ShapeError(msg)
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < count:
+        msg = f"rows {int(rows.min())} to {int(rows.max())} are not all within 0..{count - 1}"
+        raise ShapeError(msg)
+    return rows.cpu().long()
 
 
 def _wrong_count(pictures: Pictures, rows: int) -> str:

@@ -229,7 +229,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "labels of floats": (
         lambda p: norb(p, lambda f: written.matrix(f / INFO, np.zeros((120, 4), np.float32))),
-        "integer labels",
+        "of float32; expected .120, 4. of integers",
     ),
     "labels not the full product": (
         lambda p: norb(p, lambda f: written.matrix(f / INFO, np.zeros((120, 4), np.int32))),

@@ -22,6 +22,7 @@ from ctvae.data.files import (
     open_smallnorb,
 )
 from ctvae.data.files.rows import BLOCK_BYTES, JoinedRows, MappedRows, StreamedRows
+from ctvae.errors import CodeError, ShapeError
 from tests.data.files import written
 
 GRIDS: dict[str, Callable[[Path], FactorGrid]] = {
@@ -78,6 +79,15 @@ def test_samples_repeat_with_their_seed_and_hold_no_image_twice(kind: str, tmp_p
     rows = grid.row(first.factors)
     assert len(rows.unique()) == 30
     assert torch.equal(grid.images(rows), first.images)
+
+
+def test_rows_outside_a_grid_are_refused(tmp_path: Path) -> None:
+    grid = GRIDS["dSprites stored"](tmp_path)
+    for ask in (grid.factors, grid.images, grid.subset):
+        with pytest.raises(ShapeError, match=r"rows 3 to 48 are not all within 0\.\.47"):
+            ask(torch.tensor([3, 48]))
+    with pytest.raises(CodeError, match="shape"):
+        grid.row(torch.tensor([3, 0, 0, 0, 0]))
 
 
 def test_rows_follow_the_device_of_the_factors(tmp_path: Path, device: torch.device) -> None:

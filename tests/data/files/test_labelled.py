@@ -107,6 +107,8 @@ def test_more_images_than_there_are_or_rows_outside_are_refused(tmp_path: Path) 
         digits.sample(18, seed=0)
     with pytest.raises(ShapeError, match=r"0\.\.16"):
         digits.images(torch.tensor([17]))
+    with pytest.raises(ShapeError, match="-1 to 3 are not all within"):
+        digits.factors(torch.tensor([3, -1]))
     with pytest.raises(ShapeError, match="integers"):
         digits.images(torch.tensor([0.5]))
 
