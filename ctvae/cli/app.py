@@ -35,7 +35,10 @@ def root() -> None:
 def demo(
     data: Annotated[
         Path | None,
-        typer.Option(help="A dSprites or LPC npz file; the built-in colour world if left out."),
+        typer.Option(
+            help="A dSprites or LPC npz file, or another file or folder of images that "
+            "ctvae.data.open_image_file knows; the built-in colour world if left out."
+        ),
     ] = None,
     actions: Annotated[
         Actions, typer.Option(help="Actions move a factor by one step, or set it to a value.")

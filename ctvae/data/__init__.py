@@ -2,7 +2,24 @@
 
 from ctvae.data.canvas import Renderer
 from ctvae.data.causal_worlds import CausalPairs, CausalWorld
-from ctvae.data.files import read_dsprites, read_image_file, read_lpc_sprites
+from ctvae.data.files import (
+    FactorGrid,
+    LabelledImages,
+    StoredImages,
+    check_sha256,
+    open_cars3d,
+    open_celeba,
+    open_dsprites,
+    open_image_file,
+    open_lpc_sprites,
+    open_mnist,
+    open_mpi3d,
+    open_shapes3d,
+    open_smallnorb,
+    read_dsprites,
+    read_image_file,
+    read_lpc_sprites,
+)
 from ctvae.data.images import ImageSet, pool_images, split_groups
 from ctvae.data.imbalance import (
     correlated_factors,
@@ -24,6 +41,7 @@ from ctvae.data.pair_rules import (
     StepAround,
     StepBy,
 )
+from ctvae.data.paper_pairs import PaperPairs, attribute_pairs, paper_pairs
 from ctvae.data.ray_scene import RayScene
 from ctvae.data.render import mini_sprites
 from ctvae.data.rule_sets import JointEdits, OnFactors, SeveralRules
@@ -52,13 +70,16 @@ __all__ = [
     "Change",
     "ColourWorld",
     "ComposedPairs",
+    "FactorGrid",
     "ImageSet",
     "JointEdits",
+    "LabelledImages",
     "LinkedCodes",
     "Move",
     "NoOps",
     "OnFactors",
     "PairRule",
+    "PaperPairs",
     "PermuteValues",
     "RayScene",
     "Renderer",
@@ -68,8 +89,11 @@ __all__ = [
     "SpriteScene",
     "StepAround",
     "StepBy",
+    "StoredImages",
     "Transitions",
+    "attribute_pairs",
     "chain_graph",
+    "check_sha256",
     "collider_graph",
     "colour_world",
     "composed_pairs",
@@ -80,6 +104,16 @@ __all__ = [
     "fork_graph",
     "link_codes",
     "mini_sprites",
+    "open_cars3d",
+    "open_celeba",
+    "open_dsprites",
+    "open_image_file",
+    "open_lpc_sprites",
+    "open_mnist",
+    "open_mpi3d",
+    "open_shapes3d",
+    "open_smallnorb",
+    "paper_pairs",
     "pool_images",
     "preference_scm",
     "random_dag",

@@ -106,7 +106,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "negative seed": (lambda p: ["demo", "--seed", "-1"], "greater than or equal to 0"),
     "seed that is no number": (lambda p: ["demo", "--seed", "x"], "valid integer"),
     "no such file": (lambda p: ["demo", "--data", str(p / "none.npz")], "no such file"),
-    "a folder": (lambda p: ["demo", "--data", str(p)], "no such file"),
+    "a folder": (lambda p: ["demo", "--data", str(p)], "no known kind"),
     "a text file": (
         lambda p: ["demo", "--data", str(_written(p / "a.npz", b"hello"))],
         "no npz archive",
