@@ -10,7 +10,10 @@ from torch import Tensor
 
 from ctvae.errors import ShapeError
 
-__all__ = ["contingency_table", "joint_index", "pair_tables"]
+__all__ = ["contingency_table", "cross_tables", "joint_index", "pair_tables"]
+
+CHUNK_CELLS = 2**24
+"""Pairs of columns are counted in chunks of rows of at most so many numbers, to bound memory."""
 
 
 def joint_index(
@@ -104,3 +107,37 @@ def pair_tables(
     flat = None if weights is None else weights.double().reshape(-1)
     counts = torch.bincount(index, weights=flat, minlength=slots * num_codes**2)
     return counts.double().reshape(slots, num_codes, num_codes)
+
+
+def cross_tables(
+    left: Int[Tensor, "rows left"],
+    right: Int[Tensor, "rows right"],
+    num_left: int,
+    num_right: int,
+) -> Float[Tensor, "left right num_left num_right"]:
+    """Counts the joint values of every column on the left with every column on the right.
+
+    Args:
+        left: Codes in ``[0, num_left)``.
+        right: Codes in ``[0, num_right)`` of the same rows.
+        num_left: The padded codebook size on the left.
+        num_right: The padded codebook size on the right.
+
+    Returns:
+        Counts, float64: ``[i, j, u, v]`` counts the rows with u in column i and v in column j.
+
+    Example:
+        >>> cross_tables(torch.tensor([[0], [1]]), torch.tensor([[1, 0], [1, 1]]), 2, 2).tolist()
+        [[[[0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]]]
+
+    Cost: O(rows * left * right).
+    """
+    shape = (left.shape[1], right.shape[1], num_left, num_right)
+    pair = torch.arange(shape[0] * shape[1], device=left.device).reshape(shape[:2])
+    size = shape[0] * shape[1] * num_left * num_right
+    counts = torch.zeros(size, dtype=torch.long, device=left.device)
+    chunk = max(1, CHUNK_CELLS // max(1, shape[0] * shape[1]))
+    for a, b in zip(left.split(chunk), right.split(chunk), strict=True):
+        cell = (pair * num_left + a[:, :, None]) * num_right + b[:, None, :]
+        counts += torch.bincount(cell.reshape(-1), minlength=size)
+    return counts.double().reshape(shape)
