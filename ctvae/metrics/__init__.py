@@ -26,7 +26,6 @@ from ctvae.metrics.disentanglement import (
     score_information,
 )
 from ctvae.metrics.information import (
-    NoiseFloor,
     corrected_entropies,
     corrected_information_matrix,
     corrected_mutual_information,
@@ -103,7 +102,6 @@ __all__ = [
     "InformationScores",
     "MatrixScores",
     "MeanCorrelation",
-    "NoiseFloor",
     "PermutationAccuracy",
     "Predictor",
     "SAPScores",

@@ -194,8 +194,8 @@ class InformationScores(NamedTuple):
     """What slots tell of independent factors, with slots of noise left out and with them.
 
     Attributes:
-        pruned: Over the slots that tell more than shuffled rows do; a factor that no slot tells
-            more of than shuffled rows do counts 0 in compactness and gap.
+        pruned: Over the slots that tell more than shuffled rows do, smaller shares set to 0; a
+            factor that no slot tells counts 0 in compactness and gap.
         unpruned: Over all slots of more than one code, as published: with slots of noise it is
             too low, with collapsed ones too high.
         information: ``(factors, slots)`` shares of the factors' entropies.
@@ -250,21 +250,27 @@ def score_information(
     shares, nats = information_matrix(factors, codes), mutual_information(factors, codes)
     floor = noise_floor(factors, codes, permutations=permutations, seed=seed)
     varies, active = entropies(factors) > 0, entropies(codes) > 0
-    informative = shares.max(0).values > floor.slots
-    recovered = shares.max(1).values > floor.factors
-    told = recovered[varies, None]
-    pruned = _score(shares[varies][:, informative], nats[varies][:, informative], told)
-    unpruned = _score(shares[varies][:, active], nats[varies][:, active], torch.ones_like(told))
-    return InformationScores(pruned, unpruned, shares, varies, active, informative, recovered)
+    told = shares > floor
+    informative = told.any(0)
+    kept = told[varies][:, informative]
+    return InformationScores(
+        _score(shares[varies][:, informative] * kept, nats[varies][:, informative] * kept),
+        _score(shares[varies][:, active], nats[varies][:, active]),
+        shares,
+        varies,
+        active,
+        informative,
+        told.any(1),
+    )
 
 
-def _score(shares: Tensor, nats: Tensor, told: Tensor) -> MatrixScores:
+def _score(shares: Tensor, nats: Tensor) -> MatrixScores:
     return MatrixScores(
         info_modularity(shares),
-        info_compactness(shares * told),
-        mutual_information_gap(shares * told),
+        info_compactness(shares),
+        mutual_information_gap(shares),
         modularity(shares),
         modularity(nats),
-        matched_information(shares * told),
+        matched_information(shares),
         shares.shape[1],
     )
