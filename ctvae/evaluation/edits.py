@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ctvae.errors import DataError
 from ctvae.evaluation.judges import unit_pixels
-from ctvae.metrics import exactly_one_changed
+from ctvae.metrics import edit_atomicity
 
 if TYPE_CHECKING:
     from ctvae.data.images import ImageSet
@@ -93,11 +93,13 @@ def score_edits(
         msg = "no edit can be judged: no true picture of any edit exists"
         raise DataError(msg)
     seen = judge.read(model.decode(edited, spare=spare[source]).cpu(), rows[source])
-    one = exactly_one_changed(truth[source], seen, target)
-    hit = (seen == wanted).all(1)
-    none = (seen == truth[source]).all(1)
-    table = torch.stack([one, hit, none], 1).double()
-    atomicity, on_target, no_effect = table.mean(0).tolist()
+    effect = edit_atomicity(truth[source], seen, target)
+    hit = (seen == wanted).all(1).double().mean()
     return EditScores(
-        atomicity, on_target, no_effect, float(right.double().mean()), error, len(table)
+        effect.atomic,
+        float(hit),
+        effect.no_effect,
+        float(right.double().mean()),
+        error,
+        len(source),
     )

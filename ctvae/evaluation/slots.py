@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.metrics import align_codes, information_matrix, match_slots, slots_changed
+from ctvae.metrics import align_codes, information_matrix, match_slots, transition_sparsity
 
 if TYPE_CHECKING:
     from ctvae.data.images import ImageSet
@@ -63,13 +63,13 @@ def score_slots(model: CTVAE, named: ImageSet, judged: ImageSet, pairs: Transiti
     rows = pairs.used_images()
     place = torch.zeros(len(pairs.images), len(model.slots), dtype=torch.long)
     place[rows] = model.encode(pairs.images[rows]).cpu()
-    changed = slots_changed(place[pairs.before], place[pairs.after]).double()
+    sparsity = transition_sparsity(place[pairs.before], place[pairs.after])
     matched = information[torch.arange(len(slot_of_factor)), slot_of_factor]
     return SlotScores(
         matched,
         slot_of_factor,
         values,
         wrong,
-        float(changed.mean()),
-        float((changed == 1).double().mean()),
+        sparsity.mean_changed,
+        sparsity.exactly_one,
     )
