@@ -18,7 +18,7 @@ import torch
 from ctvae.errors import FormatError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.compare import compare_graphs
-from ctvae.metrics.retrieval import (
+from ctvae.metrics import (
     calibration_band,
     calibration_curve,
     calibration_error,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ctvae.graph import CausalGraph, DiscoveryResult
-from ctvae.metrics.retrieval import calibration_curve
+from ctvae.metrics import calibration_curve
 from ctvae.report import (
     ActionCase,
     Baseline,

@@ -1,132 +1,111 @@
-"""Scores of action posteriors: accuracy, log loss, and calibration against its sampling error."""
+"""Scores of posteriors over actions: exact and factor-only accuracy, log loss, beside chance."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import ShapeError
-from ctvae.randomness import Seed, make_generator
+from ctvae.errors import DataError, ShapeError
 
-__all__ = ["CalibrationCurve", "calibration_band", "calibration_curve", "calibration_error"]
-
-
-class CalibrationCurve(NamedTuple):
-    """Confidence against accuracy, by bins of equal width of the confidence.
-
-    Attributes:
-        confidence: ``(bins,)`` mean confidence in the bin; NaN where it is empty.
-        accuracy: ``(bins,)`` share right in the bin; NaN where it is empty.
-        size: ``(bins,)`` predictions in the bin.
-    """
-
-    confidence: Float[Tensor, " bins"]
-    accuracy: Float[Tensor, " bins"]
-    size: Float[Tensor, " bins"]
+__all__ = ["ActionScores", "check_posterior", "score_actions"]
 
 
-def _check(confidence: Tensor, correct: Tensor) -> None:
-    if confidence.ndim != 1 or confidence.shape != correct.shape or len(confidence) == 0:
-        msg = f"need one confidence per answer, got {confidence.shape} and {correct.shape}"
-        raise ShapeError(msg)
-
-
-def calibration_curve(
-    confidence: Float[Tensor, " n"], correct: Bool[Tensor, " n"], *, bins: int = 15
-) -> CalibrationCurve:
-    """Bins predictions by confidence.
+def check_posterior(log_probs: Tensor, labels: Tensor) -> None:
+    """Refuses what is not one vector of log-probabilities per label.
 
     Args:
-        confidence: The probability given to the answer, in [0, 1].
-        correct: Whether the answer was right.
-        bins: The number of bins.
-
-    Returns:
-        The reliability diagram's numbers.
+        log_probs: ``(pairs, actions)``.
+        labels: ``(pairs,)``.
 
     Raises:
-        ShapeError: When there is not one confidence per answer.
+        ShapeError: When shapes or the labels' dtype are others.
+        DataError: When a label is no column, or a number is NaN.
     """
-    _check(confidence, correct)
-    where = (confidence.double() * bins).long().clamp(0, bins - 1)
-    count = torch.bincount(where, minlength=bins).double()
-    sure = torch.bincount(where, weights=confidence.double(), minlength=bins)
-    right = torch.bincount(where, weights=correct.double(), minlength=bins)
-    return CalibrationCurve(sure / count, right / count, count)
+    if log_probs.ndim != 2 or labels.shape != (len(log_probs),) or not log_probs.numel():
+        got = f"{tuple(log_probs.shape)} and {tuple(labels.shape)}"
+        msg = f"need log_probs (pairs, actions) and one label per pair, got {got}"
+        raise ShapeError(msg)
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        msg = f"labels must be integers, got {labels.dtype}"
+        raise ShapeError(msg)
+    if bool(((labels < 0) | (labels >= log_probs.shape[1])).any()):
+        low, high = int(labels.min()), int(labels.max())
+        msg = f"labels run from {low} to {high}, the columns from 0 to {log_probs.shape[1] - 1}"
+        raise DataError(msg)
+    if bool((log_probs.isnan() | (log_probs == torch.inf)).any()):
+        msg = "log_probs hold NaN or +inf; give log-probabilities, -inf where one is zero"
+        raise DataError(msg)
 
 
-def calibration_error(
-    confidence: Float[Tensor, " n"], correct: Bool[Tensor, " n"], *, bins: int = 15
-) -> float:
-    r"""Measures the expected calibration error.
+class ActionScores(NamedTuple):
+    """How well a posterior over actions names them, beside answers that look at no image.
 
-    .. math:: \sum_b \frac{n_b}{n} \, |\mathrm{accuracy}_b - \mathrm{confidence}_b|
+    Attributes:
+        exact: Share of pairs whose most probable action is right (the first of equals).
+        factor_only: Share whose most probable factor is right, the probabilities of the actions on
+            one factor added up.
+        log_loss: Mean negative log-probability of the true action, nats.
+        chance_exact: Accuracy of always naming the most frequent action.
+        chance_factor_only: Accuracy of always naming the most frequent factor.
+        chance_log_loss: Log loss of always giving the actions' frequencies: their entropy, nats.
+    """
 
-    Biased upwards in small samples: compare it with ``calibration_band`` of the same predictions.
+    exact: float
+    factor_only: float
+    log_loss: float
+    chance_exact: float
+    chance_factor_only: float
+    chance_log_loss: float
+
+
+def score_actions(
+    log_probs: Float[Tensor, "pairs actions"],
+    action: Int[Tensor, " pairs"],
+    factor_of_action: Int[Tensor, " actions"],
+) -> ActionScores:
+    """Scores a posterior over single actions.
+
+    Accuracy alone hides useless probabilities: read the log loss beside that of chance, and
+    ``calibration_error`` beside ``calibration_band``. Where actions do the same from some codes,
+    accuracy up to equivalence is ``ActionPosterior.accuracy_credit``.
 
     Args:
-        confidence: The probability given to the answer, in [0, 1].
-        correct: Whether the answer was right.
-        bins: The number of bins.
+        log_probs: Log-probabilities of all actions, nats.
+        action: The true actions.
+        factor_of_action: The factor that each action moves, numbered from 0.
 
     Returns:
-        A figure in [0, 1].
+        The scores.
+
+    Raises:
+        ShapeError: When shapes differ.
 
     Example:
-        >>> right = torch.tensor([True, True, True, False])
-        >>> calibration_error(torch.full((4,), 0.75), right)
-        0.0
-
-    Source: Naeini, Cooper, Hauskrecht (2015); Guo et al. (2017).
+        >>> p = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6]])
+        >>> s = score_actions(p.log(), torch.tensor([1, 2]), torch.tensor([0, 0, 1]))
+        >>> s.exact, s.factor_only
+        (0.5, 1.0)
     """
-    curve = calibration_curve(confidence, correct, bins=bins)
-    gap = (curve.accuracy - curve.confidence).abs().nan_to_num()
-    return float((gap * curve.size).sum() / curve.size.sum())
-
-
-def calibration_band(
-    confidence: Float[Tensor, " n"],
-    *,
-    level: float = 0.95,
-    bins: int = 15,
-    simulations: int = 2000,
-    seed: Seed = 0,
-) -> tuple[float, float]:
-    """Simulates the calibration error that a perfectly calibrated model of these would show.
-
-    Answers are drawn right with exactly their confidence; the band is the central interval of the
-    resulting errors.
-
-    Args:
-        confidence: The probability given to each answer, in [0, 1].
-        level: The mass of the band.
-        bins: The number of bins.
-        simulations: How many times the answers are drawn.
-        seed: For the draws.
-
-    Returns:
-        The lower and the upper end of the band.
-
-    Example:
-        >>> low, high = calibration_band(torch.full((400,), 0.9))
-        >>> 0 <= low < high < 0.05
-        True
-
-    Cost: O(simulations * n).
-    """
-    confidence = confidence.double().cpu()
-    where = (confidence * bins).long().clamp(0, bins - 1)
-    generator = make_generator(seed)
-    sure = torch.bincount(where, weights=confidence, minlength=bins)
-    errors = []
-    for _ in range(simulations):
-        right = torch.rand(len(confidence), generator=generator).double() < confidence
-        hits = torch.bincount(where, weights=right.double(), minlength=bins)
-        errors.append((hits - sure).abs().sum() / len(confidence))
-    ends = torch.quantile(
-        torch.stack(errors), torch.tensor([(1 - level) / 2, (1 + level) / 2]).double()
+    check_posterior(log_probs, action)
+    if factor_of_action.shape != (log_probs.shape[1],):
+        got = tuple(factor_of_action.shape)
+        msg = f"need one factor per action ({log_probs.shape[1]},), got {got}"
+        raise ShapeError(msg)
+    log_probs = log_probs.double()
+    right = log_probs.argmax(1) == action
+    of_factor = torch.nn.functional.one_hot(factor_of_action).double()
+    factor = factor_of_action[action]
+    right_factor = (log_probs.exp() @ of_factor).argmax(1) == factor
+    loss = -log_probs.gather(1, action[:, None]).mean()
+    share = torch.bincount(action).double() / len(action)
+    return ActionScores(
+        float(right.double().mean()),
+        float(right_factor.double().mean()),
+        float(loss),
+        float(share.max()),
+        float(torch.bincount(factor).max() / len(action)),
+        float(torch.special.entr(share).sum()),
     )
-    return float(ends[0]), float(ends[1])

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ctvae.errors import ShapeError
-from ctvae.metrics.disentanglement import align_codes, information_matrix, match_slots
+from ctvae.metrics import align_codes, information_matrix, match_slots
 from ctvae.slots import SlotSpace
 
 if TYPE_CHECKING:

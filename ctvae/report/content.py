@@ -11,7 +11,7 @@ from torch import Tensor
 from ctvae.errors import ShapeError
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.compare import GraphComparison
-from ctvae.metrics.retrieval import CalibrationCurve
+from ctvae.metrics import CalibrationCurve
 
 __all__ = [
     "ActionCase",

@@ -17,7 +17,7 @@ from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.distances import EdgeState, edge_state
 from ctvae.graph.edge_curves import edge_curve
 from ctvae.graph.layout import GraphLayout, lay_out
-from ctvae.metrics.retrieval import CalibrationCurve
+from ctvae.metrics import CalibrationCurve
 from ctvae.plotting import BOX_HEIGHT
 from ctvae.report.content import Calibration, GraphPanel
 
