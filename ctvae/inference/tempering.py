@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -38,7 +37,8 @@ def fit_action_temperature(
 ) -> Tempering:
     r"""Finds the temperature under which known actions are foretold best.
 
-    .. math:: \min_\tau \; -\frac{1}{n} \sum_i \log p_\tau(s_i), \quad p_\tau(s) \propto p(s)^{1/\tau}
+    .. math:: \min_\tau \; -\tfrac{1}{n} \sum_i \log p_\tau(s_i),
+        \quad p_\tau(s) \propto p(s)^{1/\tau}
 
     Convex in :math:`1 / \tau`, so its one minimum is found by halving. Choose it on validation
     pairs and judge it on others.
