@@ -12,6 +12,8 @@ NAMES = (
     "world",
     "lpc",
     "dsprites",
+    "rejection",
+    "calibration",
     "retrieval_speed",
     "scm_speed",
     "scm_scale",
