@@ -119,8 +119,8 @@ def walks(
 ) -> Walks:
     """Draws sequences of actions that lead from one image to another.
 
-    Actions are uniform among those that can be taken; images between need not exist, and a
-    sequence may come back to where it was.
+    Actions are uniform among those that can be taken. Images between need not exist. Sequences that
+    end where they began are left out: among few images they would be most of all.
 
     Args:
         images: Images with known factors.
@@ -157,7 +157,7 @@ def walks(
             taken.append(action)
         wanted = joint_index(factors, whole)
         place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
-        there = keys[place] == wanted
+        there = (keys[place] == wanted) & (rows[order[place]] != start)
         parts.append((start[there], torch.stack(taken, 1)[there], rows[order[place[there]]]))
         found += int(there.sum())
         if found >= count:

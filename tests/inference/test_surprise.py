@@ -44,9 +44,9 @@ def counted_law() -> tuple[TransitionProgram, ActionPrior]:
             if 0 <= end[action.target] < SIZES[action.target]:
                 rows += [(*z, a, *end)] * 20
     table = torch.tensor(rows)
-    before, action, after = table[:, :2], table[:, 2], table[:, 3:]
-    law = TransitionProgram.fit(before, action, after, actions=ACTIONS, cardinalities=SIZES)
-    return law, ActionPrior.fit(law, before, action)
+    before, labels, after = table[:, :2], table[:, 2], table[:, 3:]
+    law = TransitionProgram.fit(before, labels, after, actions=ACTIONS, cardinalities=SIZES)
+    return law, ActionPrior.fit(law, before, labels)
 
 
 def test_the_prior_equals_a_count_of_where_actions_start(device: torch.device) -> None:
