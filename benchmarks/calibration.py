@@ -21,8 +21,10 @@ from ctvae.training import DecoderStage, ReadingStage, TrainingConfig, fit
 SEEDS = (0, 1, 2)
 TEST_PAIRS = 20_000
 VALIDATION_PAIRS = 10_000
-SETTINGS = {"reading": ReadingStage(steps=800), "decoder": DecoderStage(steps=1)}
-"""Those of the demo; the decoder is not looked at."""
+READING = ReadingStage(steps=800)
+"""As in the demo."""
+BRIEF = DecoderStage(steps=1)
+"""The decoder is not looked at here."""
 
 
 def run(seeds: Sequence[int] | None = None) -> None:
@@ -42,7 +44,12 @@ def run(seeds: Sequence[int] | None = None) -> None:
         model = CTVAE(
             CTVAEConfig(actions=train.actions, channels=3, slots=images.moved.names), seed=seed
         )
-        fit(model, train, TrainingConfig(seed=seed, **SETTINGS), validation=valid)
+        fit(
+            model,
+            train,
+            TrainingConfig(seed=seed, reading=READING, decoder=BRIEF),
+            validation=valid,
+        )
         seconds = time.process_time() - begun
         judge = independent_pairs(world, VALIDATION_PAIRS, seed=for_valid)
         seen = _posterior(model, judge)

@@ -198,16 +198,16 @@ def _rejection(record: Mapping[str, Any]) -> str:
     """Sequences, then a table of areas for each data set: families across, methods down."""
     rows = record["rows"]
     text = (
-        "## Retrieval that a classifier cannot do\n\nActions of one step. Sequences are up to exact "
-        "equivalence, from the slots alone; none was trained on, and none ends where it began."
+        "## Retrieval that a classifier cannot do\n\nActions of one step. Sequences are up to "
+        "exact equivalence, from the slots alone; none was trained on, and none ends where it began."
     )
     walked = [row for row in rows if row["what"] == "sequences"]
     lengths = [f"accuracy, length {length}" for length in (1, 2, 3)]
     parts = [text, _grouped(walked, ("data",), lengths)]
     parts.append(
         "How well pairs that no known action explains are told from pairs of known actions: area "
-        "under the ROC curve. *Withheld action*: left out of the training of everything, and judged "
-        "by what was trained without it. *Nuisance only*: the pose changes and nothing else; "
+        "under the ROC curve. *Withheld action*: judged by what was trained without its pairs, "
+        "all methods alike. *Nuisance only*: the pose changes and nothing else; "
         "*nuisance and a step*: a known action and the pose at once."
     )
     for data in dict.fromkeys(row["data"] for row in rows):

@@ -139,8 +139,8 @@ def walks(
     numbers = len(rule.actions(images.moved.names, sizes))
     leads = torch.full((len(sizes), numbers, max(sizes)), -1)
     for factor in range(len(sizes)):
-        for start, end, action in rule.steps(factor, sizes):
-            leads[factor, action, start] = end
+        for value, other, number in rule.steps(factor, sizes):
+            leads[factor, number, value] = other
     keys, order = joint_index(images.factors[rows], whole).sort()
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     found = 0
