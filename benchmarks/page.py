@@ -199,7 +199,7 @@ def _rejection(record: Mapping[str, Any]) -> str:
     rows = record["rows"]
     text = (
         "## Retrieval that a classifier cannot do\n\nActions of one step. Sequences are up to "
-        "exact equivalence, from the slots alone; none was trained on, and none ends where it began."
+        "exact equivalence, from the slots alone; none was trained on, none ends where it began."
     )
     walked = [row for row in rows if row["what"] == "sequences"]
     lengths = [f"accuracy, length {length}" for length in (1, 2, 3)]
