@@ -13,6 +13,8 @@ NAMES = (
     "world",
     "lpc",
     "dsprites",
+    "rejection",
+    "calibration",
     "retrieval_speed",
     "scm_speed",
     "scm_scale",

@@ -48,6 +48,55 @@ def copying(test: Transitions) -> dict[str, object]:
     }
 
 
+def inverse_model(train: Transitions, *, seed: int, steps: int = 1100) -> ImageEncoder:
+    """Trains a CNN to classify the action from the two images.
+
+    Args:
+        train: Training pairs.
+        seed: For weights and batches.
+        steps: Optimizer steps of 75 pairs: as many as the slots get.
+
+    Returns:
+        The network, for two images stacked along their channels.
+    """
+    channels, size = train.images.shape[1], train.images.shape[2]
+    generator = torch.Generator().manual_seed(seed)
+    with scoped_seed(seed):
+        model = ImageEncoder(2 * channels, size, len(train.actions))
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(train), (75,), generator=generator)
+        both = _stacked(train.images[train.before[rows]], train.images[train.after[rows]])
+        loss = nn.functional.cross_entropy(model(both), train.action[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def inverse_logits(model: ImageEncoder, before: Tensor, after: Tensor) -> Tensor:
+    """Scores the actions between images.
+
+    Args:
+        model: From ``inverse_model``.
+        before: Images before.
+        after: Images after.
+
+    Returns:
+        ``(pairs, actions)`` logits.
+    """
+    parts = zip(before.split(1024), after.split(1024), strict=True)
+    return torch.cat([model(_stacked(*part)) for part in parts])
+
+
+def _stacked(before: Tensor, after: Tensor) -> Tensor:
+    both = torch.cat([before, after], 1)
+    return both.float() / 255 if both.dtype == torch.uint8 else both
+
+
 def inverse_dynamics(
     train: Transitions, test: Transitions, *, seed: int, steps: int = 1100
 ) -> dict[str, object]:
@@ -63,27 +112,11 @@ def inverse_dynamics(
         Scores.
     """
     begun = time.process_time()
-    channels, size = train.images.shape[1], train.images.shape[2]
-    generator = torch.Generator().manual_seed(seed)
-    with scoped_seed(seed):
-        model = ImageEncoder(2 * channels, size, len(train.actions))
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    for _ in range(steps):
-        rows = torch.randint(len(train), (75,), generator=generator)
-        both = torch.cat([train.images[train.before[rows]], train.images[train.after[rows]]], 1)
-        loss = nn.functional.cross_entropy(model(both), train.action[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    model.eval()
-    with torch.no_grad():
-        both = torch.cat([test.images[test.before], test.images[test.after]], 1)
-        found = scores(model(both).log_softmax(1), test.action)
+    model = inverse_model(train, seed=seed, steps=steps)
+    logits = inverse_logits(model, test.images[test.before], test.images[test.after])
     return {
         "method": "CNN on the image pair",
-        **found,
+        **scores(logits.log_softmax(1), test.action),
         "cpu_seconds": time.process_time() - begun,
     }
 

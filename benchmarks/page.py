@@ -57,6 +57,8 @@ def tables() -> str:
         ("world", _world),
         ("lpc", _demo),
         ("dsprites", _demo),
+        ("rejection", _rejection),
+        ("calibration", _calibration),
         ("retrieval_speed", _speed),
         ("scm_speed", _scm_speed),
         ("scm_scale", _scm_scale),
@@ -190,6 +192,56 @@ def _speed(record: Mapping[str, Any]) -> str:
         ],
     ]
     return f"## Retrieval on codes\n\n{_table(head, body)}"
+
+
+def _rejection(record: Mapping[str, Any]) -> str:
+    """Sequences, then a table of areas for each data set: families across, methods down."""
+    rows = record["rows"]
+    text = (
+        "## Retrieval that a classifier cannot do\n\nActions of one step. Sequences are up to "
+        "exact equivalence, from the slots alone; none was trained on, none ends where it began."
+    )
+    walked = [row for row in rows if row["what"] == "sequences"]
+    lengths = [f"accuracy, length {length}" for length in (1, 2, 3)]
+    parts = [text, _grouped(walked, ("data",), lengths)]
+    parts.append(
+        "How well pairs that no known action explains are told from pairs of known actions: area "
+        "under the ROC curve. *Withheld action*: judged by what was trained without its pairs, "
+        "all methods alike. *Nuisance only*: the pose changes and nothing else; "
+        "*nuisance and a step*: a known action and the pose at once."
+    )
+    for data in dict.fromkeys(row["data"] for row in rows):
+        mine = [row for row in rows if row["data"] == data and row["what"] == "rejection"]
+        across = list(dict.fromkeys(row["family"] for row in mine))
+        body = []
+        for method in dict.fromkeys(row["method"] for row in mine):
+            own = [row for row in mine if row["method"] == method]
+            cells = [[row["auroc"] for row in own if row["family"] == name] for name in across]
+            body.append([method, *(_over_seeds(cell) for cell in cells)])
+        parts.append(_table([data, *across], body))
+    return "\n\n".join(parts)
+
+
+def _calibration(record: Mapping[str, Any]) -> str:
+    text = (
+        "## Calibration on independent pairs\n\nThe built-in world, one pair to a fresh scene. The "
+        "band holds the calibration error of 95 % of perfectly calibrated models of these "
+        "confidences; *reliability*, *resolution* and *uncertainty* decompose the Brier score of "
+        "the answer being right (15 bins). Temperatures are of other fresh scenes."
+    )
+    head = ("seed", "posterior", "temperature", "pairs", "accuracy", "NLL", "calibration error")
+    keys = ("brier", "brier_reliability", "brier_resolution", "brier_uncertainty")
+    body = [
+        [
+            *(row["seed"], row["posterior"], _rounded(row["temperature"]), row["pairs"]),
+            *(_figure(row[key]) for key in ("accuracy", "nll", "calibration_error")),
+            f"{row['band_low']:.4f} to {row['band_high']:.4f}",
+            *(f"{row[key]:.5f}" for key in keys),
+        ]
+        for row in record["rows"]
+    ]
+    titles = ("Brier", "reliability", "resolution", "uncertainty")
+    return f"{text}\n\n{_table([*head, '95 % band', *titles], body)}"
 
 
 def _scm_speed(record: Mapping[str, Any]) -> str:

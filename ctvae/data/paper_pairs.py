@@ -12,7 +12,8 @@ from torch import Tensor
 from ctvae.counting import joint_index
 from ctvae.data.files.stored import FactorGrid, LabelledImages
 from ctvae.data.images import ImageSet, pool_images, split_groups
-from ctvae.data.transitions import StepBy, Transitions
+from ctvae.data.pair_rules import StepBy
+from ctvae.data.transitions import Transitions
 from ctvae.errors import DataError
 from ctvae.randomness import Seed, check_count, make_generator
 

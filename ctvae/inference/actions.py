@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ctvae.errors import ShapeError, UnknownActionError
+from ctvae.errors import DataError, ShapeError, UnknownActionError
+from ctvae.inference.targets import targeted_slots
 from ctvae.mechanisms.actions import Action
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.slots import SlotSpace
@@ -79,6 +81,42 @@ class ActionPosterior:
             Nats, between 0 and ``log(sequences)``.
         """
         return torch.special.entr(self.probs).sum(1)
+
+    @property
+    def target_probs(self) -> Float[Tensor, "batch slots"]:
+        """The probability of each slot that an action of the sequence targeted it, once or more."""
+        return self._over_targets(lambda hits: hits.any(1))
+
+    @property
+    def target_counts(self) -> Float[Tensor, "batch slots"]:
+        """The number of actions that targeted each slot, in expectation."""
+        return self._over_targets(lambda hits: hits.sum(1))
+
+    def _over_targets(self, summary: Callable[[Tensor], Tensor]) -> Tensor:
+        hits = targeted_slots(self._program)[self.sequences]  # sequences, length, slots
+        return self.probs @ summary(hits).to(self.probs)
+
+    def tempered(self, temperature: float) -> ActionPosterior:
+        r"""Makes the posterior flatter or sharper.
+
+        .. math:: p_\tau(s) \propto p(s)^{1/\tau}
+
+        Order, mode and classes stay as they are, and so does ``log_evidence``.
+
+        Args:
+            temperature: Above 0; 1 changes nothing. ``fit_action_temperature`` chooses it.
+
+        Returns:
+            A new posterior.
+
+        Raises:
+            DataError: When the temperature is not above 0.
+        """
+        if not 0 < temperature < math.inf:
+            msg = f"a temperature is a finite number above 0, got {temperature}"
+            raise DataError(msg)
+        scores = self.probs.clamp(min=1e-300).log() / temperature
+        return replace(self, probs=scores.softmax(1))
 
     def log_prob(self, sequence: Int[Tensor, "batch length"]) -> Float[Tensor, " batch"]:
         """Gives the log-probability of one sequence per pair.

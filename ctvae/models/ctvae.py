@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError, InterventionError, UnknownSlotError
+from ctvae.errors import CTVAEError, UnknownSlotError
 from ctvae.graph.discovery import DiscoveryResult, learn_graph
 from ctvae.inference.actions import ActionPosterior, action_posterior
+from ctvae.inference.planning import Plan, plan_actions
 from ctvae.mechanisms.actions import check_names
 from ctvae.mechanisms.couplings import Coupling
-from ctvae.mechanisms.interventions import Hard
-from ctvae.mechanisms.merging import Done, merge_interventions
+from ctvae.mechanisms.merging import Done
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.autoencoder import SlotAutoencoder, fitted
 from ctvae.models.config import CTVAEConfig, num_slots
@@ -180,6 +180,20 @@ class CTVAE:
             read[0] = responded(self.scm, self.coupling, *read)
         return action_posterior(law, *read, length=length, prior=prior)
 
+    def plan(self, before: Tensor, goal: Tensor, *, max_length: int | None = None) -> Plan:
+        """Finds the shortest sequence of actions from what images show to what others show.
+
+        Args:
+            before: Images ``(batch, channels, size, size)``.
+            goal: Images that show the codes wanted; what no slot holds is not looked at.
+            max_length: The most actions in a plan; as in ``plan_actions`` where ``None``.
+
+        Returns:
+            The plans, by ``plan_actions`` on the images' codes.
+        """
+        law = fitted(self.transition)
+        return plan_actions(law, self.encode(before), self.encode(goal), max_length=max_length)
+
     # --- interventions -----------------------------------------------------------------------
 
     def edit(
@@ -202,15 +216,7 @@ class CTVAE:
         Raises:
             InterventionError: When a value is no code of its slot, or batches differ in length.
         """
-        alone = [()] * len(self.slots)
-        done = merge_interventions(self.slots, alone, {}, interventions, slot=slot, value=value)
-        values: dict[int, Tensor] = {}
-        for name, law in done.items():
-            if not isinstance(law, Hard):
-                msg = f"an edit sets slots to codes, got {law!r} for {name!r}; use do() for a law"
-                raise InterventionError(msg)
-            values[self.slots.index(name)] = torch.as_tensor(law.value)
-        return Edit(self, values)
+        return Edit.merged(self, interventions, slot=slot, value=value)
 
     def do(
         self,

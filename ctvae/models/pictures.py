@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ctvae.errors import InterventionError
+from ctvae.mechanisms.interventions import Hard
+from ctvae.mechanisms.merging import merge_interventions
 from ctvae.randomness import Seed, spawn
 
 if TYPE_CHECKING:
@@ -49,6 +52,39 @@ class Edit:
     def __repr__(self) -> str:
         names = self.model.slots.names
         return "Edit(" + ", ".join(names[column] for column in self.values) + ")"
+
+    @classmethod
+    def merged(
+        cls,
+        model: CTVAE,
+        interventions: Mapping[SlotKey, int | str | Tensor] | None,
+        *,
+        slot: SlotKey | None,
+        value: int | str | Tensor | None,
+    ) -> Edit:
+        """Makes an edit of what ``CTVAE.edit`` takes.
+
+        Args:
+            model: The model.
+            interventions: Slot to code or its name.
+            slot: One slot, instead of a mapping.
+            value: Its code.
+
+        Returns:
+            The edit.
+
+        Raises:
+            InterventionError: When a value is no code of its slot.
+        """
+        alone = [()] * len(model.slots)
+        done = merge_interventions(model.slots, alone, {}, interventions, slot=slot, value=value)
+        values: dict[int, Tensor] = {}
+        for name, law in done.items():
+            if not isinstance(law, Hard):
+                msg = f"an edit sets slots to codes, got {law!r} for {name!r}; use do() for a law"
+                raise InterventionError(msg)
+            values[model.slots.index(name)] = torch.as_tensor(law.value)
+        return cls(model, values)
 
     def codes(self, codes: Int[Tensor, "batch slots"]) -> Int[Tensor, "batch slots"]:
         """Replaces codes.
