@@ -9,17 +9,22 @@ from ctvae.training.config import (
     WarmUpStage,
 )
 from ctvae.training.loop import Progress
+from ctvae.training.published import AutoencoderStage, LayerStage, fit_autoencoder, fit_layer
 from ctvae.training.trainer import History, fit
 
 __all__ = [
     "Alarm",
+    "AutoencoderStage",
     "CodebookStage",
     "DecoderStage",
     "History",
+    "LayerStage",
     "Progress",
     "ReadingStage",
     "TrainingConfig",
     "TrainingStatus",
     "WarmUpStage",
     "fit",
+    "fit_autoencoder",
+    "fit_layer",
 ]
