@@ -26,6 +26,8 @@ from ctvae.training import AutoencoderStage, LayerStage, fit_autoencoder, fit_la
 SEEDS = (0, 1, 2)
 SPLIT = 42
 CODES = 32
+CELLS = 2**20
+"""Speed, not results."""
 DRAWS = 5
 """Evaluations of a layer that is random at evaluation."""
 
@@ -94,8 +96,8 @@ def run_seed(split: Split, seed: int) -> list[dict[str, object]]:
     codes = model.encode(split.test.images)
     rows = [{"method": "codes", "seed": seed, **found, **score_codes(model, codes, split)}]
     records.show(rows[-1])
-    published = PublishedCTLayer(16, CODES, 10, hidden=(128, 16), seed=seed)
-    repaired = RepairedCTLayer(16, CODES, 10, hidden=(128, 16), seed=seed)
+    published = PublishedCTLayer(16, CODES, 10, hidden=(128, 16), cells=CELLS, seed=seed)
+    repaired = RepairedCTLayer(16, CODES, 10, hidden=(128, 16), cells=CELLS, seed=seed)
     objectives = (PublishedObjective(published), RepairedObjective(repaired))
     for objective in objectives:
         begun = time.process_time()
