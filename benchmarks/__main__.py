@@ -7,6 +7,7 @@ import importlib
 
 NAMES = (
     "mini_sprites",
+    "published",
     "supervision",
     "supervision_lpc",
     "action_kinds",

@@ -203,15 +203,36 @@ def counting_on_spatial_codes(
     model.eval()
     with torch.no_grad():
         read = torch.cat([model.codes(part) for part in train.images.split(512)])
-    tables = _tables(read[train.before], train.action, read[train.after], len(train.actions), codes)
-    before, after = read[test.before], read[test.after]
-    slot = torch.arange(16)
-    log_likelihood = tables[:, slot, before, after].sum(-1).T
     return {
         "method": "counting on spatial codes",
+        **counting(read, train, test, codes=codes),
+        "cpu_seconds": time.process_time() - begun,
+    }
+
+
+def counting(
+    read: Tensor, train: Transitions, test: Transitions, *, codes: int
+) -> dict[str, object]:
+    """Tables p(after | before, slot, action) on given codes, prior count .1.
+
+    Exact Bayes over actions, slots independent.
+
+    Args:
+        read: ``(images, slots)`` codes of the pool.
+        train: Training pairs.
+        test: Test pairs.
+        codes: The number of codes of every slot.
+
+    Returns:
+        Scores, with the mean number of codes that one action changes.
+    """
+    tables = _tables(read[train.before], train.action, read[train.after], len(train.actions), codes)
+    before, after = read[test.before], read[test.after]
+    slot = torch.arange(read.shape[1])
+    log_likelihood = tables[:, slot, before, after].sum(-1).T
+    return {
         **scores(log_likelihood.log_softmax(1), test.action),
         "slots_changed": float((before != after).double().sum(1).mean()),
-        "cpu_seconds": time.process_time() - begun,
     }
 
 

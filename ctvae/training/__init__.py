@@ -10,13 +10,16 @@ from ctvae.training.config import (
     WarmUpStage,
 )
 from ctvae.training.loop import Progress
+from ctvae.training.published import AutoencoderStage, LayerStage, fit_autoencoder, fit_layer
 from ctvae.training.trainer import History, fit
 
 __all__ = [
     "Alarm",
+    "AutoencoderStage",
     "CodebookStage",
     "DecoderStage",
     "History",
+    "LayerStage",
     "Progress",
     "ReadingStage",
     "RecombiningStage",
@@ -24,4 +27,6 @@ __all__ = [
     "TrainingStatus",
     "WarmUpStage",
     "fit",
+    "fit_autoencoder",
+    "fit_layer",
 ]
