@@ -145,7 +145,9 @@ def measure(case: Case, judge: CodeReader) -> dict[str, object]:
     by_supervision = learn_graph(read, method=method, seed=case.seed)
     wrong = rows.codes != torch.cat([seen.factors, done.factors])
     crude = model.retrieve_action(*images(test))
-    model = model.with_scm(SCM.fit(found.graph, rows)).with_responses(train.transitions)
+    model = model.with_scm(SCM.fit(found.graph, rows))
+    shown, shown_after = images(train)
+    model = model.with_responses(shown, train.transitions.action, shown_after)
     posterior = model.retrieve_action(*images(test))
     action = test.transitions.action
     row: dict[str, object] = {

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ctvae.errors import CTVAEError, UnknownSlotError
+from ctvae.errors import UnknownSlotError
 from ctvae.graph.discovery import DiscoveryResult, learn_graph
 from ctvae.inference.actions import ActionPosterior, action_posterior
 from ctvae.inference.planning import Plan, plan_actions
@@ -24,14 +24,13 @@ from ctvae.models.config import CTVAEConfig, num_slots
 from ctvae.models.files import read_model, save_model
 from ctvae.models.naming import Naming, name_slots
 from ctvae.models.pictures import Edit, World
-from ctvae.models.responses import learn_responses, responded
+from ctvae.models.responses import learn_responses, needed_scm, responded
 from ctvae.randomness import Seed
 from ctvae.regimes import Regime, Samples
 from ctvae.scm import SCM
 from ctvae.slots import Slot, SlotKey, SlotSpace
 
 if TYPE_CHECKING:
-    from ctvae.data.transitions import Transitions
     from ctvae.graph.discovery import DiscoveryMethod
 
 __all__ = ["CTVAE"]
@@ -96,11 +95,7 @@ class CTVAE:
 
     @property
     def slots(self) -> SlotSpace:
-        """The slots with their learned cardinalities, and the names of codes that have them.
-
-        Raises:
-            CTVAEError: When the model is not fitted.
-        """
+        """The slots of a fitted model, with the names of codes that have them."""
         sizes = self.autoencoder.cardinalities
         return SlotSpace(
             Slot(name, size, self.states.get(name, ()))
@@ -236,19 +231,8 @@ class CTVAE:
         Returns:
             The intervened world: ``.sample(n)`` draws from it, ``.generate(images)`` gives the
             counterfactuals of images.
-
-        Raises:
-            CTVAEError: When the model has no SCM over its slots.
         """
-        if self.scm is None:
-            msg = (
-                "this model has no SCM over its slots, so do() has no law to propagate through; "
-                "learn one: rows = model.samples(images); graph = ct.learn_graph(rows, "
-                "method=...).graph; model = model.with_scm(ct.SCM.fit(graph, rows)); "
-                "or hold the other slots with model.edit(...)"
-            )
-            raise CTVAEError(msg)
-        return World(self, self.scm.do(interventions, slot=slot, value=value))
+        return World(self, needed_scm(self.scm).do(interventions, slot=slot, value=value))
 
     def with_scm(self, scm: SCM) -> CTVAE:
         """Sets the causal model over the slots.
@@ -270,18 +254,22 @@ class CTVAE:
             raise UnknownSlotError(msg)
         return self._copy(scm=scm.to(self.device), coupling=None)
 
-    def with_responses(self, pairs: Transitions, *, coupling: Coupling | None = None) -> CTVAE:
-        """Learns from pairs how slots respond to their parents, for retrieval where effects spread.
+    def with_responses(
+        self, before: Tensor, action: Tensor, after: Tensor, *, coupling: Coupling | None = None
+    ) -> CTVAE:
+        """Learns how slots respond to their parents, for retrieval where effects spread.
 
         Args:
-            pairs: Labelled pairs in which descendants respond.
-            coupling: How a unit's noise links its codes; the likeliest of ``Maximal``, ``Gumbel``
-                and ``Monotone`` where ``None``.
+            before: Images of units, ``(pairs, channels, size, size)``.
+            action: Which action was done to each, ``(pairs,)``.
+            after: Images of the same units after it, where descendants responded.
+            coupling: How a unit's noise links its codes; the likeliest with a name where ``None``.
 
         Returns:
             A new model that shares all other parts.
         """
-        law, chosen = learn_responses(self, pairs, coupling)
+        codes = self.encode(before), action, self.encode(after)
+        law, chosen = learn_responses(self, *codes, coupling=coupling)
         return self._copy(transition=law, coupling=chosen)
 
     def _copy(self, **parts: Any) -> CTVAE:  # noqa: ANN401  # attributes of this class, by name

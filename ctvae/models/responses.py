@@ -15,11 +15,10 @@ from ctvae.mechanisms.couplings import Coupling, Gumbel, Maximal, Monotone
 from ctvae.mechanisms.transition import TransitionProgram
 
 if TYPE_CHECKING:
-    from ctvae.data.transitions import Transitions
     from ctvae.models.ctvae import CTVAE
     from ctvae.scm import SCM
 
-__all__ = ["NAMED_COUPLINGS", "learn_responses", "responded"]
+__all__ = ["NAMED_COUPLINGS", "learn_responses", "needed_scm", "responded"]
 
 NAMED_COUPLINGS: dict[str, Coupling] = {
     type(one).__name__: one for one in (Maximal(), Gumbel(), Monotone())
@@ -28,7 +27,13 @@ NAMED_COUPLINGS: dict[str, Coupling] = {
 
 
 def learn_responses(
-    model: CTVAE, pairs: Transitions, coupling: Coupling | None, *, smoothing: float = 0.1
+    model: CTVAE,
+    before: Int[Tensor, "pairs slots"],
+    action: Int[Tensor, " pairs"],
+    after: Int[Tensor, "pairs slots"],
+    *,
+    coupling: Coupling | None = None,
+    smoothing: float = 0.1,
 ) -> tuple[TransitionProgram, Coupling]:
     """Counts what actions do where the slots respond to their parents.
 
@@ -38,26 +43,19 @@ def learn_responses(
 
     Args:
         model: A fitted model with an SCM over its slots.
-        pairs: Labelled pairs of the counterfactual regime.
+        before: Codes of units before an action.
+        action: Labels in ``[0, actions)``.
+        after: Codes of the same units after it, where descendants responded.
         coupling: How a unit's noise links its codes; ``None`` to compare those with a name.
         smoothing: Prior count of every cell of a row that was seen.
 
     Returns:
         The law of the actions, and the coupling.
 
-    Raises:
-        CTVAEError: When the model has no SCM.
-
-    Cost: one pass of the encoder over the images, and one of the law for each coupling.
+    Cost: one pass of the law over the pairs for each coupling.
     """
-    scm = _needed(model.scm)
-    known = (pairs.action >= 0).nonzero()[:, 0]
-    pairs = pairs.subset(known) if len(known) < len(pairs) else pairs
-    used = pairs.used_images()
-    codes = torch.zeros(len(pairs.images), len(scm.slots), dtype=torch.long, device=model.device)
-    codes[used] = model.encode(pairs.images[used])
-    before, after = codes[pairs.before], codes[pairs.after]
-    action = pairs.action.to(model.device)
+    scm = needed_scm(model.scm)
+    before, action, after = (part.to(model.device) for part in (before, action, after))
     moves = TransitionProgram.fit(
         before,
         action,
@@ -113,11 +111,24 @@ def _held(
     return moved == 0
 
 
-def _needed(scm: SCM | None) -> SCM:
+def needed_scm(scm: SCM | None) -> SCM:
+    """Gives the law through which effects propagate.
+
+    Args:
+        scm: A model's SCM over its slots, if it has one.
+
+    Returns:
+        The SCM.
+
+    Raises:
+        CTVAEError: When there is none.
+    """
     if scm is None:
         msg = (
-            "slots respond through an SCM, and this model has none over its slots; learn one from "
-            "independent images: model.with_scm(ct.SCM.fit(graph, model.samples(images)))"
+            "this model has no SCM over its slots, so do() has no law to propagate through; "
+            "learn one: rows = model.samples(images); graph = ct.learn_graph(rows, "
+            "method=...).graph; model = model.with_scm(ct.SCM.fit(graph, rows)); "
+            "or hold the other slots with model.edit(...)"
         )
         raise CTVAEError(msg)
     return scm

@@ -400,7 +400,7 @@ BAD: dict[str, tuple[Callable[[CTVAE, Path], object], type[Exception], str]] = {
             CTVAEConfig(actions=(ShiftAction("a", 0, 1), ShiftAction("b", None, 1))), seed=0
         ),
         UnknownSlotError,
-        "every action has a target or none",
+        "every action but no-ops has a target or none",
     ),
     "odd number of unknown targets": (
         lambda m, p: CTVAE(

@@ -75,7 +75,8 @@ def test_evidence_of_pixels_equals_its_definition_pair_by_pair(
             float((picture - after[row]).square().mean()) for picture in (drawn, rebuilt[row])
         ]
         expected = math.log((errors[0] + evidence.floor) / (errors[1] + evidence.floor))
-        assert float(found.values[row, 1]) == pytest.approx(expected, abs=1e-5)
+        # Pictures drawn alone and in a batch differ by some 1e-6 in float32, over errors of .001.
+        assert float(found.values[row, 1]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_spare_vector_that_stays_is_no_evidence(model: CTVAE, images: Tensor) -> None:

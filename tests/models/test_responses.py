@@ -74,11 +74,15 @@ def _pairs(scm: SCM, count: int, seed: int) -> tuple[Transitions, torch.Tensor, 
     return pairs, units, after
 
 
+def _images(pairs: Transitions) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return pairs.images[pairs.before], pairs.action, pairs.images[pairs.after]
+
+
 def test_the_coupling_of_the_world_is_the_likeliest(model: CTVAE) -> None:
     scm = _scm()
-    pairs, _, _ = _pairs(scm, 4000, seed=3)
+    pairs, before, after = _pairs(scm, 4000, seed=3)
     model.scm = scm.to(model.device)
-    assert learn_responses(model, pairs, None)[1] == Maximal()
+    assert learn_responses(model, before, pairs.action, after)[1] == Maximal()
 
 
 def test_effects_that_spread_are_explained_by_their_cause(model: CTVAE) -> None:
@@ -86,9 +90,9 @@ def test_effects_that_spread_are_explained_by_their_cause(model: CTVAE) -> None:
     scm = _scm()
     pairs, before, after = _pairs(scm, 4000, seed=4)
     model.scm = scm.to(model.device)
-    law, _ = learn_responses(model, pairs, None)
+    law, _ = learn_responses(model, before, pairs.action, after)
     model.transition = law
-    model = model.with_responses(pairs)
+    model = model.with_responses(*_images(pairs))
     both = (before[:, 0] != after[:, 0]) & (before[:, 1] != after[:, 1])
     pick = both.nonzero()[:200, 0]
     images = pairs.images
@@ -101,7 +105,7 @@ def test_slots_whose_parents_moved_are_no_misreadings(model: CTVAE) -> None:
     scm = _scm()
     pairs, before, after = _pairs(scm, 4000, seed=5)
     model.scm = scm.to(model.device)
-    law, _ = learn_responses(model, pairs, Maximal(), smoothing=0.1)
+    law, _ = learn_responses(model, before, pairs.action, after, coupling=Maximal(), smoothing=0.1)
     copy = law.kernels[0, 1].cpu()  # "cause=0" does not target the effect
     targets = torch.tensor([action.target for action in ACTIONS])[pairs.action]
     held = (before[:, 0] == after[:, 0]) & (targets != 1)
@@ -114,16 +118,16 @@ def test_slots_whose_parents_moved_are_no_misreadings(model: CTVAE) -> None:
 
 def test_responses_are_kept_in_files(model: CTVAE, tmp_path: Path) -> None:
     scm = _scm()
-    pairs, _, _ = _pairs(scm, 600, seed=6)
+    pairs, before, after = _pairs(scm, 600, seed=6)
     model.scm = scm.to(model.device)
-    model.transition = learn_responses(model, pairs, None)[0]
-    model = model.with_responses(pairs)
+    model.transition = learn_responses(model, before, pairs.action, after)[0]
+    model = model.with_responses(*_images(pairs))
     with pytest.raises(CTVAEError, match="names its coupling"):
-        model.with_responses(pairs, coupling=Independent()).save(tmp_path / "other")
+        model.with_responses(*_images(pairs), coupling=Independent()).save(tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
 def test_a_model_without_an_scm_cannot_learn_responses(model: CTVAE) -> None:
     pairs, _, _ = _pairs(_scm(), 600, seed=7)
-    with pytest.raises(CTVAEError, match="has none over its slots"):
-        model.with_responses(pairs)
+    with pytest.raises(CTVAEError, match="has no SCM over its slots"):
+        model.with_responses(*_images(pairs))
