@@ -294,7 +294,7 @@ def supervised(count: int, steps: int, *, seed: int, images: object = None) -> C
         (loss / 128).backward()
         optimizer.step()
         schedule.step()
-    recompute_batch_norm(reader, pictures[:8_000].float() / 255)
+    recompute_batch_norm(reader, pictures)
     return reader
 
 

@@ -229,6 +229,11 @@ def check_size(size: int) -> None:
         raise ShapeError(msg)
 
 
+ENOUGH = 10_000
+"""Images over which statistics are taken, where there are more: their means are then off by a
+hundredth of a standard deviation."""
+
+
 @torch.no_grad()
 def recompute_batch_norm(
     module: nn.Module, images: Float[Tensor, "batch ..."], *, chunk: int = 430
@@ -239,7 +244,8 @@ def recompute_batch_norm(
 
     Args:
         module: A module over images; left in evaluation mode.
-        images: What the statistics are taken over, in the form ``module`` takes.
+        images: What the statistics are taken over, floats in [0, 1] or uint8, on any device; 10,000
+            of them, where there are more.
         chunk: Images per pass; the chunks' statistics are averaged, so each is drawn from all
             images: those of a grid of factors come in an order.
     """
@@ -249,10 +255,12 @@ def recompute_batch_norm(
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     module.train()
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:ENOUGH]
+    device = next(module.parameters()).device
     for rows in order.to(images.device).split(chunk):
+        part = images[rows].to(device)
         if len(rows) > 1:
-            module(images[rows])
+            module(part.float() / 255 if part.dtype == torch.uint8 else part.float())
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     module.eval()

@@ -18,6 +18,7 @@ from ctvae.mechanisms.actions import Action, ShiftAction, targets_of
 from ctvae.models.autoencoder import fitted
 from ctvae.models.readers import CodeReader, SlotReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves
+from ctvae.nn import recompute_batch_norm
 from ctvae.quant import CategoricalSlots
 from ctvae.randomness import make_generator, scoped_seed, spawn
 from ctvae.training.config import ReadingStage, RecombiningStage, TrainingConfig
@@ -32,7 +33,6 @@ from ctvae.training.stages import (
     WarmUpObjective,
     make_decoder,
     resolve_targets,
-    settle,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Run:
         self.optimise(name, objective, objective.groups(), draw, steps)
         model.autoencoder.reader = reader.to(self.device)
         model.autoencoder.quantizer = CategoricalSlots(sizes).to(self.device)
-        settle(model, reader, self.pairs.images[used])
+        recompute_batch_norm(reader, self.pairs.images[used])
 
     def warm_up(self) -> ActionMoves:
         """Teaches the reader its slots; matches actions to slots first where targets are free."""
@@ -177,7 +177,7 @@ class Run:
         reader = self.slot_reader()
         objective = WarmUpObjective(reader, moves, stage)
         self.optimise("warm_up", objective, objective.groups(), self.draw_pairs, stage.steps)
-        settle(model, reader, self.pairs.images[self.pairs.used_images()])
+        recompute_batch_norm(reader, self.pairs.images[self.pairs.used_images()])
         return moves
 
     def slot_reader(self) -> SlotReader:
@@ -231,7 +231,7 @@ class Run:
         groups = objective.groups(stage.learning_rate)
         self.optimise("decoder", objective, groups, draw, stage.steps)
         if model.autoencoder.spare_reader is not None:
-            settle(model, model.autoencoder.spare_reader, pairs.images[used])
+            recompute_batch_norm(model.autoencoder.spare_reader, pairs.images[used])
             generator = make_generator(self.seeds["spare"])
             pick = torch.randperm(len(used), generator=generator)[:SPARE_BANK]
             model.autoencoder.spare_bank = model.autoencoder.encode_spare(pairs.images[used[pick]])
@@ -264,7 +264,7 @@ class Run:
         reading = self.config.reading or ReadingStage()
         objective = RecombiningObjective(reader, decoder, reading, stage)
         self.optimise("recombining", objective, objective.groups(), draw, stage.steps)
-        settle(model, reader, self.pairs.images[used])
+        recompute_batch_norm(reader, self.pairs.images[used])
         return True
 
     def _misdrawn(self, stage: RecombiningStage) -> bool:

@@ -14,7 +14,7 @@ from ctvae.mechanisms.actions import Action, ShiftAction
 from ctvae.mechanisms.transition import TransitionProgram
 from ctvae.models.readers import SlotReader, SpareReader
 from ctvae.models.warm_up import ActionMoves, FreeMoves, match_inverse_actions
-from ctvae.nn import SlotDecoder, recompute_batch_norm
+from ctvae.nn import SlotDecoder
 from ctvae.quant.modes import find_modes
 from ctvae.quant.scalar import ScalarBins
 from ctvae.randomness import scoped_seed
@@ -263,15 +263,3 @@ def make_decoder(model: CTVAE, seed: int) -> SlotDecoder:
             model.slots.cardinalities, config.channels, config.image_size, spare=config.spare
         )
     return decoder.to(model.device)
-
-
-def settle(model: CTVAE, module: nn.Module, images: Tensor) -> None:
-    """Fixes a module's batch normalisation over all training images.
-
-    Args:
-        model: Whose device is used.
-        module: A module over images.
-        images: Training images, uint8 or floats.
-    """
-    unit = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-    recompute_batch_norm(module, unit.to(model.device))
