@@ -10,6 +10,8 @@ NAMES = (
     "published",
     "supervision",
     "supervision_lpc",
+    "combinations",
+    "causal_worlds",
     "action_kinds",
     "world",
     "lpc",

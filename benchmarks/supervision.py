@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from benchmarks import records
 from ctvae.data import (
+    ImageSet,
     StepBy,
     Transitions,
     mini_sprites,
@@ -52,17 +54,32 @@ def run(seeds: Sequence[int] | None = None) -> None:
                 **train_and_score(pairs, valid, [test], seed),
             })
             records.show(rows[-1])
-        combination = images.factors[:, :3] @ torch.tensor([16, 4, 1])
-        out = torch.randperm(48, generator=generator)[:HELD_OUT]
-        held = torch.isin(combination, out)
-        inside = [part[~held[part]] for part in splits]
-        train, valid, test = (transition_pairs(images, StepBy(), rows=part) for part in inside)
-        unseen = transition_pairs(images, StepBy(), rows=held.nonzero()[:, 0])
+        train, valid, test, unseen = hold_out(images, splits, generator)
         name = "targets unknown, combinations held out"
         found = train_and_score(untargeted(train), valid, [test, unseen], seed)
         rows.append({"regime": name, "seed": seed, **found})
         records.show(rows[-1])
     records.write("supervision", rows, summarise(rows), rivals=())
+
+
+def hold_out(
+    images: ImageSet, splits: Sequence[Tensor], generator: torch.Generator
+) -> list[Transitions]:
+    """Leaves combinations of shape, scale and orientation out of mini-sprites.
+
+    Args:
+        images: Mini-sprites.
+        splits: Rows for training, validation and test.
+        generator: Chooses the combinations.
+
+    Returns:
+        Pairs for training, validation and test without them, and all pairs among them.
+    """
+    combination = images.factors[:, :3] @ torch.tensor([16, 4, 1])
+    out = torch.randperm(48, generator=generator)[:HELD_OUT]
+    held = torch.isin(combination, out)
+    rows = [*(part[~held[part]] for part in splits), held.nonzero()[:, 0]]
+    return [transition_pairs(images, StepBy(), rows=part) for part in rows]
 
 
 def summarise(rows: Sequence[dict[str, object]]) -> dict[str, object]:
@@ -127,6 +144,7 @@ def train_and_score(
     tests: Sequence[Transitions],
     seed: int,
     slots: tuple[str, ...] = (),
+    decoder: DecoderStage = BRIEF,
 ) -> dict[str, object]:
     """Trains a model and scores its retrieval.
 
@@ -136,6 +154,7 @@ def train_and_score(
         tests: Test pairs, and where there is a second set, pairs of a kind not trained on.
         seed: Of model and training.
         slots: Names of the slots, which say how many there are.
+        decoder: Settings of the decoder; with a brief one, nothing is learned from its pictures.
 
     Returns:
         The figures.
@@ -144,7 +163,7 @@ def train_and_score(
     config = CTVAEConfig(actions=pairs.actions, channels=channels, slots=slots)
     model = CTVAE(config, seed=seed)
     valid = replace(valid, actions=pairs.actions)
-    settings = TrainingConfig(seed=seed, decoder=BRIEF)
+    settings = TrainingConfig(seed=seed, decoder=decoder)
     history = fit(model, pairs, settings, validation=valid)
     scores = [score_retrieval(model, t.images, t.before, t.action[:, None], t.after) for t in tests]
     row: dict[str, object] = {
