@@ -133,6 +133,36 @@ def compare(
     typer.echo(write_table(found, out))
 
 
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML settings; see the reference.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for model/, metrics.json, settings.yaml, checkpoint/.")
+    ] = Path("runs/train"),
+) -> None:
+    """Train a model as a settings file says; a run that was stopped goes on where it was."""
+    from ctvae.cli.train import read_settings
+    from ctvae.cli.train import train as run
+
+    metrics = run(read_settings(config), config.parent, out)
+    for name, value in metrics.items():
+        typer.echo(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def retrieve(
+    model: Annotated[Path, typer.Argument(help="A saved model's folder.")],
+    before: Annotated[Path, typer.Argument(help="The picture before.")],
+    after: Annotated[Path, typer.Argument(help="The picture after.")],
+    length: Annotated[int, typer.Option(min=1, max=3, help="The number of actions.")] = 1,
+) -> None:
+    """Tell which actions led from one picture to another."""
+    from ctvae.cli.retrieve import retrieve as answer
+
+    typer.echo(answer(model, before, after, length=length))
+
+
 def main() -> None:
     """Runs the command; an error of the user ends in one line and exit code 2."""
     try:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ctvae.cli.pages import EMPTY, demo_report
+from ctvae.cli.progress import training_progress
 from ctvae.cli.subjects import Subject, file_subject, world_subject
 from ctvae.data.pair_rules import PairRule
 from ctvae.data.transitions import composed_pairs
@@ -175,29 +175,13 @@ def _train(subject: Subject, console: Console) -> tuple[CTVAE, History]:
         spare=subject.spare,
     )
     model = CTVAE(config, seed=subject.training.seed)
-    columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[figures]}"),
-    )
-    with Progress(*columns, console=console) as bar:
-        tasks = {}
-
-        def report(stage: str, step: int, steps: int, metrics: dict[str, float]) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=steps, figures="")
-            shown = {k: v for k, v in metrics.items() if k not in {"step", "loss"}}
-            figures = "  ".join(f"{name.replace('_', ' ')} {v:.4f}" for name, v in shown.items())
-            bar.update(tasks[stage], completed=step, figures=figures)
-
+    with training_progress(console) as progress:
         history = fit(
             model,
             subject.pairs[0],
             subject.training,
             validation=subject.pairs[1],
-            progress=report,
+            progress=progress,
         )
     for alarm in history.alarms:
         console.print(f"[bold red]{alarm}[/]", highlight=False)
