@@ -211,6 +211,14 @@ def test_only_the_chunks_of_the_rows_wanted_are_read(tmp_path: Path) -> None:
         assert np.array_equal(np.concatenate(blocks), file["images"][[0, 5, 13, 100]])
 
 
+@pytest.mark.parametrize("rows", [[0, 140], [0, 1, 2, 140], [3], list(range(144))], ids=len)
+def test_few_and_many_rows_of_one_chunk_are_read_alike(tmp_path: Path, rows: list[int]) -> None:
+    path = written.shapes3d(tmp_path / "s.h5", chunks=(144, 4, 4, 1))
+    found = open_shapes3d(path).images(torch.tensor(rows)).permute(0, 2, 3, 1).numpy()
+    with h5py.File(path) as file:
+        assert np.array_equal(found, file["images"][:][rows])
+
+
 def test_plain_matrices_are_mapped_and_gzipped_ones_streamed(tmp_path: Path) -> None:
     for suffix, kind in ((".mat", MappedRows), (".mat.gz", StreamedRows)):
         folder = written.smallnorb(tmp_path / suffix, suffix=suffix)
