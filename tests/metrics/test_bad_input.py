@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import pytest
 import torch
@@ -37,6 +38,9 @@ from ctvae.metrics import (
     transition_sparsity,
 )
 
+Score: TypeAlias = Callable[..., Any]
+Case: TypeAlias = tuple[Callable[[], object], type[CTVAEError], str]
+
 S = torch.arange(12).reshape(6, 2) % 3
 OPEN = S.clone()
 OPEN[1, 1] = -1
@@ -61,26 +65,26 @@ SCORES = (
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.__name__)
 class TestEveryScoreOfFactorsAndCodes:
     @pytest.mark.parametrize("side", ["factors", "codes"])
-    def test_refuses_codes_that_nobody_filled_in(self, score: Callable, side: str) -> None:
+    def test_refuses_codes_that_nobody_filled_in(self, score: Score, side: str) -> None:
         both = {"factors": S, "codes": S, side: OPEN}
         with pytest.raises(DataError, match=rf"{side} hold -1 in row 1, column 1.*leave such rows"):
             score(both["factors"], both["codes"])
 
-    def test_refuses_rows_that_do_not_match(self, score: Callable) -> None:
+    def test_refuses_rows_that_do_not_match(self, score: Score) -> None:
         with pytest.raises(ShapeError, match="6 rows, codes 4"):
             score(S, S[:4])
 
-    def test_refuses_numbers_on_a_scale(self, score: Callable) -> None:
+    def test_refuses_numbers_on_a_scale(self, score: Score) -> None:
         with pytest.raises(ShapeError, match=r"must be integers, got torch.float32.*r2_matrix"):
             score(S, S.float())
 
-    def test_refuses_what_is_no_table(self, score: Callable) -> None:
+    def test_refuses_what_is_no_table(self, score: Score) -> None:
         for bad in (S[:, 0], S[:0], S[:, :0]):
             with pytest.raises(ShapeError, match=r"\(rows, columns\) with at least one of each"):
                 score(S, bad)
 
 
-BAD: dict[str, tuple[Callable[[], object], type[CTVAEError], str]] = {
+BAD: dict[str, Case] = {
     "codes of one column": (lambda: entropies(S[:, 0]), ShapeError, "at least one of each"),
     "no shuffles": (lambda: noise_floor(S, S, permutations=0), ShapeError, "permutations="),
     "negative information": (
@@ -198,7 +202,7 @@ BAD: dict[str, tuple[Callable[[], object], type[CTVAEError], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
-def test_bad_input_is_told_what_is_wrong(case: tuple) -> None:
+def test_bad_input_is_told_what_is_wrong(case: Case) -> None:
     call, error, message = case
     with pytest.raises(error, match=message):
         call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_scores_of_matrices_worked_out_by_hand(case: tuple) -> None:
+def test_scores_of_matrices_worked_out_by_hand(case: tuple[Any, ...]) -> None:
     matrix, *expected = torch.tensor(case[0]).double(), *case[1:]
     scores = [
         info_modularity,

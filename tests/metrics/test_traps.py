@@ -63,17 +63,17 @@ def test_information_of_noise_by_the_number_of_rows(
 
 
 def test_a_forest_uses_noise_and_boosting_does_not() -> None:
-    """Measured .76 by a forest and 1.00 by boosting, on the same perfect codes."""
-    s = draw(1500, [3, 4, 4], 0)
-    z = torch.cat([permuted(s), draw(1500, [8, 8], 1)], 1)
-    forest = dci(s, z, predictor=Forest(trees=30))
-    boosting = dci(s, z, predictor=Boosting(rounds=10))
-    assert forest.disentanglement < 0.95
-    assert forest.completeness < 0.95
+    """Perfect codes beside two slots of noise: measured D .76, C .74 by a forest, 1 by boosting."""
+    s = draw(4000, SIZES, 0)
+    z = torch.cat([permuted(s), draw(4000, [8, 8], 1)], 1)
+    forest = dci(s, z, predictor=Forest(trees=20))
+    boosting = dci(s, z, predictor=Boosting(rounds=2))
+    assert forest.disentanglement == pytest.approx(0.76, abs=0.07)
+    assert forest.completeness == pytest.approx(0.74, abs=0.07)
     assert boosting.disentanglement > 0.999
     assert boosting.completeness > 0.999
     assert forest.informativeness == boosting.informativeness == 1.0
-    assert (forest.predictor, boosting.predictor) == (Forest(trees=30), Boosting(rounds=10))
+    assert (forest.predictor, boosting.predictor) == (Forest(trees=20), Boosting(rounds=2))
 
 
 def test_a_line_cannot_read_a_nominal_code_but_a_table_can() -> None:
