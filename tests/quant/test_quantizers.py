@@ -13,6 +13,7 @@ from ctvae.quant import (
     CategoricalSlots,
     Quantizer,
     ScalarBins,
+    SharedCodebooks,
     SlotVQ,
     find_modes,
     lloyd,
@@ -42,6 +43,8 @@ QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
     ),
     "vq": lambda: SlotVQ([4, 2, 7], width=5, seed=0),
     "vq, one slot": lambda: SlotVQ([16], width=2, seed=1),
+    "shared": lambda: SharedCodebooks(2, places=3, codes=5, width=4, seed=0),
+    "shared, one place": lambda: SharedCodebooks(1, places=1, codes=4, width=2, seed=1),
     "vq, pruned": lambda: SlotVQ([8, 8], width=3, seed=0).pruned(
         torch.tensor([[0, 3], [5, 3], [6, 1]])
     ),
@@ -166,7 +169,18 @@ def test_perplexity_counts_equally_used_codes() -> None:
     assert perplexity(torch.tensor([[0], [1], [2], [3]]), 8).item() == pytest.approx(4)
 
 
+def test_a_shared_codebook_is_one_for_all_its_places() -> None:
+    quantizer = SharedCodebooks(2, places=3, codes=5, width=4, seed=0)
+    vectors = quantizer.lookup(torch.tensor([[1, 1, 1, 1, 1, 1]]))[0]
+    assert torch.equal(vectors[:3], quantizer.codebook[0, 1].expand(3, -1))
+    assert torch.equal(vectors[3:], quantizer.codebook[1, 1].expand(3, -1))
+    sure = torch.nn.functional.one_hot(torch.ones(1, 6).long(), 5).float()
+    torch.testing.assert_close(quantizer.expected(sure)[0], vectors)
+    assert float(quantizer.codebook.detach().abs().max()) <= 1 / 5
+
+
 BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
+    "no places": (lambda: SharedCodebooks(1, places=0, codes=2, width=2), CodeError, "at least 1"),
     "no codes": (lambda: SlotVQ([], width=2), CodeError, "cardinalities"),
     "decay of one": (lambda: SlotVQ([2], width=2, decay=1.0), CodeError, "decay"),
     "equal centres": (
