@@ -2,6 +2,7 @@
 
 from ctvae.data.canvas import Renderer
 from ctvae.data.causal_worlds import CausalPairs, CausalWorld
+from ctvae.data.contact_sheet import factor_sheet, pair_sheet
 from ctvae.data.files import read_dsprites, read_image_file, read_lpc_sprites
 from ctvae.data.images import ImageSet, pool_images, split_groups
 from ctvae.data.imbalance import (
@@ -16,6 +17,7 @@ from ctvae.data.linking import LinkedCodes, link_codes
 from ctvae.data.pair_algebra import find_targets
 from ctvae.data.ray_scene import RayScene
 from ctvae.data.render import mini_sprites
+from ctvae.data.scene_judge import SceneJudge
 from ctvae.data.sprite_scene import SpriteScene
 from ctvae.data.structures import (
     chain_graph,
@@ -47,6 +49,7 @@ __all__ = [
     "PairRule",
     "RayScene",
     "Renderer",
+    "SceneJudge",
     "SetTo",
     "SpriteScene",
     "StepAround",
@@ -59,10 +62,12 @@ __all__ = [
     "correlated_factors",
     "correlated_rows",
     "edge_strengths",
+    "factor_sheet",
     "find_targets",
     "fork_graph",
     "link_codes",
     "mini_sprites",
+    "pair_sheet",
     "pool_images",
     "preference_scm",
     "random_dag",
