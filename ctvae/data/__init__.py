@@ -2,6 +2,7 @@
 
 from ctvae.data.canvas import Renderer
 from ctvae.data.causal_worlds import CausalPairs, CausalWorld
+from ctvae.data.contact_sheet import factor_sheet, pair_sheet
 from ctvae.data.files import (
     FactorGrid,
     LabelledImages,
@@ -45,6 +46,7 @@ from ctvae.data.paper_pairs import PaperPairs, attribute_pairs, paper_pairs
 from ctvae.data.ray_scene import RayScene
 from ctvae.data.render import mini_sprites
 from ctvae.data.rule_sets import JointEdits, OnFactors, SeveralRules
+from ctvae.data.scene_judge import SceneJudge
 from ctvae.data.sprite_scene import SpriteScene
 from ctvae.data.structures import (
     chain_graph,
@@ -83,6 +85,7 @@ __all__ = [
     "PermuteValues",
     "RayScene",
     "Renderer",
+    "SceneJudge",
     "SetAtRandom",
     "SetTo",
     "SeveralRules",
@@ -100,6 +103,7 @@ __all__ = [
     "correlated_factors",
     "correlated_rows",
     "edge_strengths",
+    "factor_sheet",
     "find_targets",
     "fork_graph",
     "link_codes",
@@ -113,6 +117,7 @@ __all__ = [
     "open_mpi3d",
     "open_shapes3d",
     "open_smallnorb",
+    "pair_sheet",
     "paper_pairs",
     "pool_images",
     "preference_scm",

@@ -46,7 +46,7 @@ WALL_DISTANCE = 1.8
 TURNS = tuple(math.radians(angle) for angle in (-33, -11, 11, 33))
 """Of room and body together; at 0 the corner of the room is behind the middle."""
 SCALES = (0.95, 1.3, 1.7)
-PLACES = (-0.7, 0.0, 0.7)
+PLACES = (-0.65, 0.0, 0.65)
 LIGHTS = ((-0.75, 0.85, -0.35), (0.0, 0.6, -1.0), (0.75, 0.85, -0.35))
 """Towards the light, as seen from the camera."""
 AMBIENT, DIFFUSE, SHADOW = 0.42, 0.62, 0.5
