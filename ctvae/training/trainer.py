@@ -40,8 +40,8 @@ class History:
         records: Stage to the figures logged.
         alarms: What is wrong; empty when all is well.
         cross_entropy: Of the action posterior before rounding to codes (of the warm-up's numbers,
-            or with codes as probabilities), nats per pair, on the judging pairs (validation where
-            given, else training).
+            or with codes as probabilities; there up to equivalence), nats per pair, on the judging
+            pairs (validation where given, else training).
         continuous_accuracy: Of its mode, on the same pairs.
         discrete_accuracy: Of the posterior on codes, on the same pairs; ties are split.
         separation: For each slot, how far its modes are apart (see ``Modes``); empty where the
@@ -209,7 +209,10 @@ def _judge_soft(model: CTVAE, pairs: Transitions, moves: ActionMoves | None) -> 
     if moves is None:
         posterior = action_posterior(fitted(model.transition), before.exp(), after.exp())
         right = posterior.accuracy_credit(action)
-        return -float(posterior.log_prob(action).mean()), float(right.mean())
+        classes = posterior.equivalence_class
+        mine = classes == classes.gather(1, action[:, None])
+        surprise = -(posterior.probs * mine).sum(1).log()
+        return float(surprise.mean()), float(right.mean())
     scores = moves.scores(before[..., 0], after[..., 0])
     loss = torch.nn.functional.cross_entropy(scores, action)
     return float(loss), float((scores.argmax(1) == action).float().mean())
