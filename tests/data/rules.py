@@ -20,7 +20,7 @@ from ctvae.data import (
 
 @st.composite
 def several_rules(draw: st.DrawFn, factors: int, *, joint: bool) -> SeveralRules:
-    """Some kinds for each factor, so that its values are joined; joint edits and a no-op perhaps."""
+    """Some kinds for each factor, which join its values; joint edits and a no-op perhaps."""
     seed = draw(st.integers(0, 100))
     kinds: list[PairRule] = [
         StepBy(),
