@@ -20,11 +20,12 @@ NOWHERE = -1
 """Where an action was not seen from an image."""
 EVIDENCE = 0.5
 """Share of the images at which two actions meet that must speak for one slot."""
-ENOUGH_MEETINGS = 40
-"""Fewer meetings without a square are no evidence: where half of the images are there, edits of two
-slots would close none of 40 with probability 1e-9."""
+DISORDER = 0.25
+"""Share of the squares of two actions that must stay open; fewer may be due to wrong labels."""
 FEW_SQUARES = 0.1
-"""Two actions that close a square at a smaller share of their meetings move one slot."""
+"""Of the usual share of squares: two actions that close fewer where they meet move one slot."""
+BY_CHANCE = 1e-9
+"""As improbable must it be that two slots close so few squares only because images are missing."""
 
 
 class Meetings(NamedTuple):
@@ -33,14 +34,17 @@ class Meetings(NamedTuple):
     Attributes:
         leads: ``(actions, images)`` the image that an action leads to, -1 where it was not seen.
         share: ``(actions, actions)``, true where two actions move a slot in common for sure.
-        closed: ``(actions, actions)``, false where two meet, but next to nowhere close a square.
+        apart: ``(actions, actions)``, false where two meet so often that they would close squares
+            if they moved different slots, and do not.
+        reach: ``(actions,)`` how many images an action by itself can lead to from one, at most.
         still: ``(actions,)``, true for actions that lead from images to themselves.
         met: ``(actions,)``, true for actions that meet another.
     """
 
     leads: Labels
     share: Bool[np.ndarray, "actions actions"]
-    closed: Bool[np.ndarray, "actions actions"]
+    apart: Bool[np.ndarray, "actions actions"]
+    reach: Labels
     still: Bool[np.ndarray, " actions"]
     met: Bool[np.ndarray, " actions"]
 
@@ -52,8 +56,8 @@ def how_actions_meet(pairs: Transitions) -> Meetings:
     a slot where, from images at which both are seen, (1) one leads to what the other alone can
     reach, forwards or backwards, or both alone reach one further image; (2) their order matters,
     :math:`b(a(x)) \ne a(b(x))`; (3) one undoes the other, :math:`b(a(x)) = x`; or (4) they meet
-    often, and their two orders next to never lead on to one image. An action with several outcomes
-    from one image draws them: order says nothing of it.
+    often, and their two orders next to never lead on to one image, while those of others do. An
+    action with several outcomes from one image draws them: order says nothing of it.
 
     Args:
         pairs: Edits; targets are not looked at.
@@ -74,30 +78,35 @@ def how_actions_meet(pairs: Transitions) -> Meetings:
     drawn[action[leads[action, before] != after]] = True
     drawn |= [isinstance(one, StochasticAction) for one in pairs.actions]
     sets = [isinstance(one, SetAction) for one in pairs.actions]
-    share, closed = (
-        np.zeros((actions, actions), dtype=bool),
-        np.ones((actions, actions), dtype=bool),
+    share = np.zeros((actions, actions), dtype=bool)
+    squares, meets, met = (
+        np.zeros(share.shape),
+        np.zeros(share.shape),
+        np.zeros(actions, dtype=bool),
     )
-    met = np.zeros(actions, dtype=bool)
     for a, b in combinations(range(actions), 2):
         meet = np.flatnonzero((leads[a] != NOWHERE) & (leads[b] != NOWHERE))
-        alone, ordered, square = _at_one_image(leads, reach, meet, a, b)
+        alone, disorder, closed = _at_one_image(leads, reach, meet, a, b)
         back = _back(leads, a, b)
         met[[a, b]] |= bool(len(meet)) | bool(len(back))
-        certain = not drawn[a] and not drawn[b]
-        votes = [alone | ordered if certain else alone, back]
-        one = any(len(v) and v.mean() > EVIDENCE for v in votes)
-        if certain and len(meet):
-            closed[a, b] = closed[b, a] = square.mean() >= FEW_SQUARES
-            one |= len(meet) >= ENOUGH_MEETINGS and not closed[a, b]
+        one = any(len(v) and v.mean() > EVIDENCE for v in (alone, back))
+        if not drawn[a] and not drawn[b]:
+            one |= disorder > DISORDER * (disorder + closed)
+            meets[a, b], squares[a, b] = len(meet), closed
         if not one and not (sets[a] and sets[b]):
             one = len(np.unique(reach[a] * count + reach[b])) < count
-        share[a, b] = share[b, a] = one
+        share[a, b] = one
+    rate = squares / meets.clip(min=1)
+    usual = np.where(share, 0, rate).max()  # of the images that squares need, so many are there
+    apart = _squares_are_there(rate, meets, usual)
+    share |= ~apart
+    share, apart = share | share.T, apart & apart.T
     moved = np.bincount(action[before != after], minlength=actions)
     still = moved <= (1 - EVIDENCE) * np.bincount(action, minlength=actions)
     still &= np.bincount(action, minlength=actions) > 0
     share[still], share[:, still] = False, False
-    return Meetings(leads, share, closed, still, met)
+    size = np.array([np.bincount(row).max() for row in reach])
+    return Meetings(leads, share, apart, size, still, met)
 
 
 def orientation(leads: Labels, one: ShiftAction, a: int, leader: ShiftAction, b: int) -> int:
@@ -125,16 +134,26 @@ def orientation(leads: Labels, one: ShiftAction, a: int, leader: ShiftAction, b:
     return -1 if len(undone) and undone.mean() > EVIDENCE else 1
 
 
+def _squares_are_there(
+    rate: np.ndarray, meets: np.ndarray, usual: float
+) -> Bool[np.ndarray, "actions actions"]:
+    """False where two actions close so few squares that they cannot move different slots."""
+    if usual <= FEW_SQUARES:
+        return np.ones(rate.shape, dtype=bool)
+    surprise = meets * -np.log1p(-min(usual, 0.99))
+    return np.asarray((rate >= FEW_SQUARES * usual) | (surprise < -np.log(BY_CHANCE)))
+
+
 def _at_one_image(
     leads: Labels, reach: Labels, meet: Labels, a: int, b: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where two actions meet: one alone reaches both ends, order matters, a square closes."""
+) -> tuple[np.ndarray, int, int]:
+    """Where two actions meet: one alone reaches both ends; squares that stay open, and close."""
     by_a, by_b = leads[a, meet], leads[b, meet]
     moved = (by_a != meet) & (by_b != meet)
     alone = (reach[a, by_b] == reach[a, meet]) | (reach[b, by_a] == reach[b, meet])
     ab, ba = leads[b, by_a], leads[a, by_b]
     whole = (ab != NOWHERE) & (ba != NOWHERE)
-    return alone & moved, whole & (ab != ba), whole & (ab == ba)
+    return alone & moved, int((whole & (ab != ba)).sum()), int((whole & (ab == ba)).sum())
 
 
 def _back(leads: Labels, a: int, b: int) -> np.ndarray:

@@ -77,8 +77,11 @@ def find_targets(pairs: Transitions) -> tuple[Action, ...] | None:
     simple = _groups(meetings.share, ~none)
     if not (free & ~none).any():
         return _placed(pairs, meetings, simple)
-    choices = [simple, *_reduced(pairs, _groups(meetings.share, _alone(meetings, free) & ~none))]
-    found = [one for one in (_resolve(pairs, meetings, group, none) for group in choices) if one]
+    found = [
+        resolved
+        for group in _choices(pairs, meetings, free, none)
+        if (resolved := _resolve(pairs, meetings, group, none)) is not None
+    ]
     if not found:
         return None
     least = min(one.cost for one in found)
@@ -108,6 +111,17 @@ def _alone(meetings: Meetings, free: np.ndarray) -> np.ndarray:
     return np.array(clique) | ~free
 
 
+def _choices(
+    pairs: Transitions, meetings: Meetings, free: np.ndarray, none: np.ndarray
+) -> list[Labels]:
+    """Which actions may be the single ones: those of clear neighbours, or of short reach."""
+    sizes = np.unique(meetings.reach[~none])
+    singles = [_alone(meetings, free), *(~free | (meetings.reach <= size) for size in sizes)]
+    groups = [_groups(meetings.share, one & ~none) for one in singles]
+    tried = {tuple(g.tolist()): g for group in groups for g in _reduced(pairs, group)}
+    return list(tried.values())
+
+
 def _reduced(pairs: Transitions, group: Labels) -> list[Labels]:
     """All ways to take some groups for joint that others could make up."""
     before, action, after = (t.numpy() for t in (pairs.before, pairs.action, pairs.after))
@@ -130,9 +144,9 @@ def _reduced(pairs: Transitions, group: Labels) -> list[Labels]:
 
 
 class _Resolved(NamedTuple):
-    """One answer: fewer values are better, and of equally many those of more slots."""
+    """One answer: fewer values are better, then fewer targets, then more slots."""
 
-    cost: tuple[int, int]
+    cost: tuple[int, int, int]
     targets: tuple[tuple[int, ...], ...]
     actions: tuple[Action, ...]
 
@@ -145,7 +159,7 @@ def _resolve(
     if slots == 0:
         return None
     apart = (group[:, None] != group) & (group[:, None] != JOINT) & (group != JOINT)
-    if not meetings.closed[apart].all():
+    if not meetings.apart[apart].all():
         return None
     singles = _single_actions(pairs, meetings, group, none)
     linked = _link(pairs, singles, np.flatnonzero((group != JOINT) | none))
@@ -171,10 +185,18 @@ def _resolve(
         for a, slots_moved in enumerate(targets)
     )
     whole = _link(pairs, actions, np.arange(len(actions)))
-    if whole is None:
+    if whole is None or not _agree(targets, meetings.share):
         return None
     values = int((torch.maximum(whole.codes, whole.places).amax(0) + 1).sum())
-    return _Resolved((values, -slots), tuple(targets), actions)
+    moved = sum(len(slots_moved) for slots_moved in targets)
+    return _Resolved((values, moved, -slots), tuple(targets), actions)
+
+
+def _agree(targets: list[tuple[int, ...]], share: np.ndarray) -> bool:
+    """Whether all actions that move one slot alone, and the same one, were seen to share it."""
+    sole = np.array([where[0] if len(where) == 1 else JOINT for where in targets])
+    same = (sole[:, None] == sole) & (sole != JOINT) & ~np.eye(len(sole), dtype=bool)
+    return bool(share[same].all())
 
 
 def _link(pairs: Transitions, actions: tuple[Action, ...], chosen: Labels) -> LinkedCodes | None:

@@ -26,8 +26,9 @@ class Judgement(NamedTuple):
     """What the judging pairs show.
 
     Attributes:
-        cross_entropy: Nats per pair, before codes are rounded: of the action posterior; where
-            descendants respond, of the codes that actions have set.
+        cross_entropy: Nats per pair, before codes are rounded: of the action posterior, up to
+            equivalence where codes are probabilities; where descendants respond, of the codes that
+            actions have set.
         continuous_accuracy: Of the mode of the same.
         discrete_accuracy: Of the same on rounded codes; ties of actions are split.
         held: For each slot, the share of pairs in which its code is what it must be: the same as
@@ -64,7 +65,9 @@ def judge_training(model: CTVAE, pairs: Transitions, moves: ActionMoves | None) 
     before, after = pool[pairs.before], pool[pairs.after]
     if moves is None:
         posterior = action_posterior(fitted(model.transition), before.exp(), after.exp())
-        cross_entropy = -float(posterior.log_prob(action).mean())
+        classes = posterior.equivalence_class
+        mine = classes == classes.gather(1, action[:, None])
+        cross_entropy = -float((posterior.probs * mine).sum(1).log().mean())
         continuous = float(posterior.accuracy_credit(action).mean())
     else:
         scores = moves.scores(before[..., 0], after[..., 0])

@@ -36,9 +36,9 @@ class History:
         records: Stage to the figures logged.
         alarms: What is wrong; empty when all is well.
         cross_entropy: Of the action posterior before rounding to codes (of the warm-up's numbers,
-            or with codes as probabilities), nats per pair, on the judging pairs (validation where
-            given, else training). Where descendants respond, here and below, of the codes that
-            actions have set in the place of the actions.
+            or with codes as probabilities; there up to equivalence), nats per pair, on the judging
+            pairs (validation where given, else training). Where descendants respond, here and
+            below, of the codes that actions have set in the place of the actions.
         continuous_accuracy: Of its mode, on the same pairs.
         discrete_accuracy: Of the posterior on codes, on the same pairs; ties are split.
         separation: For each slot, how far its modes are apart (see ``Modes``); empty where the
@@ -126,7 +126,7 @@ def fit(
         _check(model, validation)
         validation = _labelled(validation)
     begun = time.process_time()
-    pairs = _labelled(share_labels(pairs))
+    pairs = _labelled(share_labels(pairs) if pairs.regime is Regime.EDIT else pairs)
     model.autoencoder = copy.deepcopy(model.autoencoder)  # older copies of the model keep theirs
     run = Run(model, pairs, config, checkpoint, progress)
     judge, moves = validation or pairs, None
