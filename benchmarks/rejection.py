@@ -47,8 +47,8 @@ def run(seeds: Sequence[int] | None = None) -> None:
     if lpc.is_file():
         sources["LPC sprites"] = (read_lpc_sprites(lpc, size=32), 8)
     rows: list[dict[str, object]] = []
-    for data, (images, spare) in sources.items():
-        for seed in seeds or SEEDS:
+    for seed in seeds or SEEDS:
+        for data, (images, spare) in sources.items():
             for row in _scored(images, spare, seed):
                 rows.append({"data": data, "seed": seed, **row})
                 records.show(rows[-1])
@@ -184,7 +184,7 @@ def area(ordinary: Tensor, odd: Tensor) -> float:
     Returns:
         A share, ties counted half.
     """
-    level = ordinary.sort().values
+    level, odd = ordinary.sort().values, odd.contiguous()
     below = torch.searchsorted(level, odd)
     up_to = torch.searchsorted(level, odd, right=True)
     return float((below + up_to).double().mean() / 2 / len(ordinary))

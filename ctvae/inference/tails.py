@@ -47,11 +47,15 @@ class TailTest:
     Each stream becomes a tail probability among ordinary cases; the least of them is what counts
     (Tippett's rule), and its own tail among *other* ordinary cases is the p-value. So a case that
     is out of the ordinary in one respect only is found, and no independence of the streams is
-    assumed.
+    assumed. Beyond the highest ordinary case, where counting ends, tails go on as
+
+    .. math:: \frac{1}{1 + n} \Big/ \Bigl(1 + \frac{v - r_n}{r_n - r_{n/2}}\Bigr)
+
+    so that cases far out can be told apart; p-values do not rest on that shape.
 
     Attributes:
         streams: ``(streams, n)`` evidence of ordinary cases, increasing.
-        least: ``(1, m)`` minus the least tail probability of further ordinary cases, increasing.
+        least: ``(1, m)`` minus the least tail of further ordinary cases, increasing.
     """
 
     streams: Float[Tensor, "streams n"]
@@ -84,8 +88,8 @@ class TailTest:
             msg = f"tails need two or more ordinary cases without NaN, got {len(evidence)} cases"
             raise DataError(msg)
         streams = evidence[::2].T.sort(dim=1).values.contiguous()
-        least = -tail_probs(streams, evidence[1::2]).amin(1)
-        return cls(streams, least.sort().values[None])
+        least = _least_tail(streams, evidence[1::2])
+        return cls(streams, (-least).sort().values[None])
 
     def stream_probs(
         self, evidence: Float[Tensor, "batch streams"]
@@ -115,5 +119,13 @@ class TailTest:
         Returns:
             P-values; among ordinary cases, at most t with probability at most t.
         """
-        least = -self.stream_probs(evidence).amin(1, keepdim=True)
-        return tail_probs(self.least, least)[:, 0]
+        self.stream_probs(evidence)  # checks the shape
+        return tail_probs(self.least, -_least_tail(self.streams, evidence)[:, None])[:, 0]
+
+
+def _least_tail(streams: Tensor, evidence: Tensor) -> Float[Tensor, " batch"]:
+    """The least of the tails of all streams, those beyond the highest ordinary case extended."""
+    middle, highest = streams[:, streams.shape[1] // 2], streams[:, -1]
+    unit = (highest - middle).clamp(min=torch.finfo(streams.dtype).tiny)
+    beyond = (evidence - highest).clamp(min=0) / unit
+    return (tail_probs(streams, evidence) / (1 + beyond)).amin(1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -135,6 +135,7 @@ def circles_and_lines(sizes: Sequence[int]) -> TransitionProgram:
     return TransitionProgram(kernels, sizes, actions)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**31), st.lists(st.integers(3, 8), min_size=1, max_size=4))
 def test_steps_on_circles_and_lines_have_known_distances(seed: int, sizes: list[int]) -> None:
     law, generator = circles_and_lines(sizes), torch.Generator().manual_seed(seed)
