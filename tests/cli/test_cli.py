@@ -15,7 +15,7 @@ import pytest
 from ctvae.cli import app, demo, subjects
 from ctvae.data import StepBy
 from ctvae.models import CTVAE
-from ctvae.training import DecoderStage, TrainingConfig, WarmUpStage
+from ctvae.training import DecoderStage, ReadingStage, TrainingConfig
 
 FLAT_KEYS = {
     "action_accuracy",
@@ -46,7 +46,7 @@ def test_the_demo_writes_metrics_report_and_model(
     monkeypatch.setattr(subjects, "OBSERVATIONAL_ROWS", 300)
     monkeypatch.setattr(subjects, "ROWS_PER_TARGET", 60)
     short = TrainingConfig(
-        device="cpu", warm_up=WarmUpStage(steps=60), decoder=DecoderStage(steps=10)
+        device="cpu", reading=ReadingStage(steps=2), decoder=DecoderStage(steps=10)
     )
     original = subjects.world_subject
 
