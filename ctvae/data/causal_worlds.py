@@ -10,15 +10,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ctvae.data.canvas import Renderer
+from ctvae.data.doing import interventions_of, per_unit
 from ctvae.data.images import ImageSet
 from ctvae.data.structures import edge_strengths
 from ctvae.data.transitions import Transitions
 from ctvae.data.worlds import every_edit
-from ctvae.errors import DataError, ShapeError, UnknownActionError
+from ctvae.errors import DataError, ShapeError
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
+from ctvae.mechanisms.actions import Action
 from ctvae.mechanisms.couplings import Coupling, Maximal
-from ctvae.mechanisms.interventions import Hard, Intervention, Key, Shift
+from ctvae.mechanisms.interventions import Intervention, Key
 from ctvae.mechanisms.merging import Done
 from ctvae.mechanisms.per_row import PerRow
 from ctvae.randomness import Seed, check_count, make_generator, spawn
@@ -302,11 +303,11 @@ class CausalWorld:
         for_units, for_actions, for_noise, for_before, for_after = spawn(seed, 5)
         before = self.scm.sample(num_units, seed=for_units)
         action = self._uniform(num_units, [len(actions)], for_actions)[:, 0]
-        done = _interventions(actions, self.scm.slots, cyclic)
+        done = interventions_of(actions, self.scm.slots, cyclic)
         targets = torch.tensor(
             [[name in one for name in self.scm.slots.names] for one in done], device=before.device
         )[action]
-        after = self._respond(before, _per_row(done, action), for_noise)
+        after = self._respond(before, per_unit(done, action), for_noise)
         shown = self._nuisances(num_units, for_before)
         shown_after = self._nuisances(num_units, for_after) if fresh_nuisances else shown
         images = torch.cat([self.render(before, shown), self.render(after, shown_after)])
@@ -373,37 +374,3 @@ def _is_done(done: Intervention, device: torch.device) -> Bool[Tensor, "#batch"]
         return torch.ones(1, dtype=torch.bool, device=device)
     touches = torch.tensor([choice is not None for choice in done.choices], device=device)
     return touches[done.index.to(device)]
-
-
-def _interventions(
-    actions: Sequence[Action], slots: SlotSpace, cyclic: Collection[str]
-) -> list[dict[str, Intervention]]:
-    """What each action does, by the name of the factor."""
-    around = {slots.names[slots.index(name)] for name in cyclic}
-    done: list[dict[str, Intervention]] = []
-    for action in actions:
-        if action.target is None:
-            msg = f"action {action.name!r} has no target; a world must be told what to intervene on"
-            raise UnknownActionError(msg)
-        name = slots.names[slots.index(action.target)]
-        match action:
-            case SetAction(value=value):
-                done.append({name: Hard(value)})
-            case ShiftAction(direction=direction):
-                done.append({name: Shift(direction, wrap=name in around)})
-            case _:
-                msg = f"{action!r} has no intervention here; use SetAction or ShiftAction"
-                raise UnknownActionError(msg)
-    return done
-
-
-def _per_row(
-    done: Sequence[Mapping[str, Intervention]], action: Int[Tensor, " units"]
-) -> dict[str, PerRow]:
-    """One batch of worlds: each unit has the interventions of its action."""
-    rows = {}
-    for name in dict.fromkeys(name for one in done for name in one):
-        choices = [None, *(one[name] for one in done if name in one)]
-        place = torch.tensor([name in one for one in done], device=action.device)
-        rows[name] = PerRow(choices, (place * place.cumsum(0))[action])
-    return rows
