@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ctvae.errors import UnknownActionError
-from ctvae.mechanisms.actions import Action, SetAction, ShiftAction
+from ctvae.mechanisms.actions import Action, JointAction, NoAction, SetAction, ShiftAction
 from ctvae.mechanisms.interventions import Hard, Intervention, Shift
 from ctvae.mechanisms.per_row import PerRow
 from ctvae.slots import SlotSpace
@@ -34,21 +34,27 @@ def interventions_of(
         UnknownActionError: When an action has no target, or no intervention does what it does.
     """
     around = {slots.names[slots.index(name)] for name in cyclic}
-    done: list[dict[str, Intervention]] = []
-    for action in actions:
-        if action.target is None:
-            msg = f"action {action.name!r} has no target; a world must be told what to intervene on"
-            raise UnknownActionError(msg)
-        name = slots.names[slots.index(action.target)]
-        match action:
-            case SetAction(value=value):
-                done.append({name: Hard(value)})
-            case ShiftAction(direction=direction):
-                done.append({name: Shift(direction, wrap=name in around)})
-            case _:
-                msg = f"{action!r} has no intervention here; use SetAction or ShiftAction"
-                raise UnknownActionError(msg)
-    return done
+    return [_intervention(action, slots, around) for action in actions]
+
+
+def _intervention(
+    action: Action, slots: SlotSpace, around: Collection[str]
+) -> dict[str, Intervention]:
+    if action.targets is None:
+        msg = f"action {action.name!r} has no target; a world must be told what to intervene on"
+        raise UnknownActionError(msg)
+    match action:
+        case NoAction():
+            return {}
+        case JointAction(parts=parts):
+            return {k: v for part in parts for k, v in _intervention(part, slots, around).items()}
+        case SetAction(target=int(slot), value=value):
+            return {slots.names[slots.index(slot)]: Hard(value)}
+        case ShiftAction(target=int(slot)):
+            name = slots.names[slots.index(slot)]
+            return {name: Shift(action.displacement, wrap=name in around)}
+    msg = f"{action!r} has no intervention here; use set and shift actions, alone or joint"
+    raise UnknownActionError(msg)
 
 
 def per_unit(
