@@ -25,7 +25,8 @@ SLOTS = SlotSpace.from_cardinalities({"a": 3, "b": 4})
 def test_each_kind_of_action_has_its_intervention() -> None:
     joint = JointAction("both", (SetAction("", 0, 1), ShiftAction("", 1, -1, 2)))
     found = interventions_of([SetAction("set", 0, 2), NoAction("none"), joint], SLOTS, ["b"])
-    assert found == [{"a": Hard(2)}, {}, {"a": Hard(1), "b": Shift(-2, wrap=True)}]
+    expected = [{"a": Hard(2)}, {}, {"a": Hard(1), "b": Shift(-2, wrap=True)}]
+    assert repr(found) == repr(expected)  # interventions are compared by what they say
 
 
 def test_units_are_worlds_of_their_own_actions() -> None:
