@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from html import escape
 from typing import Protocol
 
 import torch
@@ -16,6 +17,7 @@ from ctvae.errors import DataError, GraphError, RegimeError, ShapeError, did_you
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.marks import Edge
+from ctvae.graph.odd_columns import column_warnings
 from ctvae.graph.skeleton import Skeleton
 from ctvae.randomness import Seed
 from ctvae.regimes import Regime, Samples
@@ -48,6 +50,10 @@ class DiscoveryStatus(Enum):
     INVALID_CPDAG = (
         "colliders contradict each other, so no DAG has this graph as its CPDAG: use more rows or "
         "a smaller alpha, or a score-based method such as GES"
+    )
+    UNPLACED_CHANGE = (
+        "some slot's law differs between regimes, and no slot was found by which the change could "
+        "reach it: use more rows or a larger alpha, or InterventionalBDeu or OrderMCMC"
     )
     FEW_ROWS_PER_CELL = (
         "edges were removed by tests with fewer than 5 rows per table cell, which cannot see a "
@@ -179,6 +185,8 @@ class DiscoveryResult:
             there is nothing to warn of.
         changing_slots: The slots whose own law differs between regimes, where a method finds
             those without telling the regimes apart; else ``None``.
+        warnings: Sentences about columns that hold one code only, or nearly as many as there are
+            rows.
         edge_evidence: Evidence by ordered pair of names; read it with ``evidence``.
     """
 
@@ -192,6 +200,7 @@ class DiscoveryResult:
     target_probabilities: Float[Tensor, "regimes slots"] | None = None
     thin_tables: ThinTables | None = None
     changing_slots: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
     edge_evidence: Mapping[Edge, EdgeEvidence] = field(default_factory=dict, repr=False)
 
     def evidence(self, i: SlotKey, j: SlotKey) -> EdgeEvidence:
@@ -204,6 +213,8 @@ class DiscoveryResult:
         Returns:
             What the method found out about ``i -> j``.
         """
+        if isinstance(i, str) and isinstance(j, str) and (i, j) in self.edge_evidence:
+            return self.edge_evidence[i, j]
         source, target = self._name(i), self._name(j)
         mark = self.graph.mark(source, target)
         return self.edge_evidence.get((source, target), EdgeEvidence(source, target, mark))
@@ -220,11 +231,13 @@ class DiscoveryResult:
     def __repr__(self) -> str:
         return (
             f"DiscoveryResult({self.status.name}, {self.graph!r}, {self.method!r}, "
-            f"{self.rows_used} rows, {self.cpu_seconds:.2f} CPU s)"
+            f"{self.rows_used} rows, {self.cpu_seconds:.2f} CPU s"
+            f"{''.join(f'; {one}' for one in self.warnings)})"
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.method!r}: {self.status.advice}</p>{self.graph._repr_html_()}"
+        said = "<br>".join(map(escape, (f"{self.method!r}: {self.status.advice}", *self.warnings)))
+        return f"<p>{said}</p>{self.graph._repr_html_()}"
 
 
 def learn_graph(
@@ -306,7 +319,8 @@ def learn_graph(
     if broken is not None:
         msg = f"{method!r} cannot obey this knowledge: {broken}; use OrderMCMC, which can"
         raise GraphError(msg)
-    return result
+    said = dict.fromkeys((*column_warnings(samples), *result.warnings))
+    return replace(result, warnings=tuple(said))
 
 
 def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows slots"]:

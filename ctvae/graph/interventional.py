@@ -18,6 +18,7 @@ from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.local_scores import LocalScores
+from ctvae.graph.odd_columns import without_constants
 from ctvae.graph.posterior_dags import descendant_shares, draw_dags
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import UnknownTargetScores, scores_of
@@ -43,7 +44,8 @@ class InterventionalBDeu:
     observational and interventional rows are used together; without targets this is Bayesian
     network learning. Where only the regimes of rows are known, the score finds their targets as
     well (``UnknownTargetScores``). Assumes no hidden common cause and independent rows; known
-    targets were set whatever their parents, unknown ones may also be soft.
+    targets were set whatever their parents, unknown ones may also be soft. A slot that holds one
+    code in all rows gets no edges, whatever the prior says.
 
     Two priors over DAGs stand behind the two answers. The graph maximises the score above, whose
     prior is uniform over parent-set sizes (times the penalty). The edge probabilities average
@@ -124,6 +126,7 @@ class InterventionalBDeu:
         back = np.argsort(by_name)
         scores = scores_of(samples, by_name, equivalent_sample_size=self.equivalent_sample_size)
         rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
+        rules = without_constants(rules, samples, by_name)
         check_parent_limit(rules, slots if self.max_parents is None else self.max_parents)
         table = self._score_table(scores, rules, samples.codes.device)
         parents = order_search.best_dag(table)
