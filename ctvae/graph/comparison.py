@@ -153,6 +153,9 @@ class GraphComparison:
             if name not in self._nodes:
                 msg = f"node {name!r} is not in these graphs (nodes: {', '.join(self._nodes)})"
                 raise GraphError(msg + did_you_mean(name, self._nodes))
+        if i == j:
+            msg = f"explain() takes two different nodes, got {i!r} twice"
+            raise GraphError(msg)
         return comparison_words.explain(self.outcomes, self.truths, i, j)
 
     def to_markdown(self) -> str:

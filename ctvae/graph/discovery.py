@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
+from inspect import signature
 from typing import Protocol
 
 import torch
@@ -122,8 +123,9 @@ class DiscoveryMethod(Protocol):
 
         Args:
             samples: Rows of independent units.
-            knowledge: What the graph must and must not hold. A method that cannot obey it refuses
-                with a ``GraphError``.
+            knowledge: What the graph must and must not hold; passed only where something is
+                known. A method that cannot obey it refuses with a ``GraphError``, and one without
+                this argument is never asked to.
             seed: The seed of a method that draws; ignored by the others.
 
         Returns:
@@ -283,7 +285,13 @@ def learn_graph(
         raise DataError(msg)
     if knowledge is not None:
         knowledge.over(samples.slots.names)
-    result = method.discover(samples, knowledge=knowledge, seed=seed)
+    if knowledge is None:
+        result = method.discover(samples, seed=seed)
+    elif "knowledge" not in signature(method.discover).parameters:
+        msg = f"{method!r} takes no knowledge; leave it out, or use a method that does, such as GES"
+        raise GraphError(msg)
+    else:
+        result = method.discover(samples, knowledge=knowledge, seed=seed)
     broken = None if knowledge is None else knowledge.violation(result.graph)
     if broken is not None:
         msg = f"{method!r} cannot obey this knowledge: {broken}; use OrderMCMC, which can"

@@ -22,7 +22,7 @@ from ctvae.graph.odd_columns import without_constants
 from ctvae.graph.posterior_dags import descendant_shares, draw_dags
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import UnknownTargetScores, scores_of
-from ctvae.randomness import Seed, spawn
+from ctvae.randomness import Seed, check_count, spawn
 from ctvae.regimes import Samples
 
 __all__ = ["InterventionalBDeu", "check_parent_limit", "equivalence_status", "score_gains"]
@@ -88,9 +88,11 @@ class InterventionalBDeu:
 
     def __post_init__(self) -> None:
         check_score_settings(self.equivalent_sample_size, self.edge_penalty)
-        if self.max_parents is not None and self.max_parents < 0:
-            msg = f"max_parents must be at least 0, or None for no limit, got {self.max_parents}"
+        limit = self.max_parents
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            msg = f"max_parents must be an integer at least 0, or None for no limit, got {limit!r}"
             raise DataError(msg)
+        check_count(self.max_slots, "max_slots", least=1)
 
     def discover(
         self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
@@ -204,7 +206,8 @@ def check_parent_limit(rules: Constraints, max_parents: int) -> None:
     """
     most = int(rules.required.sum(0).max(initial=0))
     if most > max_parents:
-        msg = f"the knowledge requires {most} parents of one slot; raise max_parents={max_parents}"
+        msg = f"the knowledge requires {most} parents of one slot, more than max_parents, which is "
+        msg += f"{max_parents}; raise it"
         raise GraphError(msg)
 
 

@@ -225,6 +225,9 @@ def _collect(
 ) -> Stability:
     from joblib import Parallel, delayed
 
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        msg = f"n_jobs= takes an integer of at least 1, or -1 for one on each core, got {n_jobs!r}"
+        raise DataError(msg)
     jobs = (delayed(_learn)(samples, method, knowledge, one) for samples, one in runs)
     found: list[CausalGraph | Failure] = []
     for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):

@@ -15,6 +15,7 @@ from ctvae.graph import (
     DiscoveryStatus,
     EdgeEvidence,
     InterventionalBDeu,
+    Knowledge,
     learn_graph,
 )
 from ctvae.graph.colliders import Orientation
@@ -145,6 +146,18 @@ def test_a_third_party_method_needs_only_discover():
     result = learn_graph(CODES, method=Empty())
     assert result.graph.num_edges == 0
     assert str(result.evidence(0, 1)) == "slot0 no edge to slot1: no evidence kept"
+
+
+def test_a_method_without_knowledge_is_not_asked_for_it():
+    class Plain:
+        def discover(self, samples, *, seed=0):
+            graph = CausalGraph.from_edges(nodes=samples.slots.names)
+            return DiscoveryResult(graph, DiscoveryStatus.DONE, self, len(samples), 0.0)
+
+    assert learn_graph(CODES, method=Plain()).graph.num_edges == 0
+    known = Knowledge(forbidden=[("slot0", "slot1")])
+    with pytest.raises(GraphError, match="takes no knowledge"):
+        learn_graph(CODES, method=Plain(), knowledge=known)
 
 
 def test_rows_with_missing_entries_are_refused():

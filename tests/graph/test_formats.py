@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 
 import ctvae as ct
 from ctvae.errors import FormatError, GraphError
-from ctvae.graph import CausalGraph
+from ctvae.graph import CausalGraph, compare_graphs
 from tests.graph.oracles import dags
 
 MIXED = CausalGraph.from_edges(
@@ -97,6 +98,23 @@ def test_causallearn_convention():
     assert general.is_parent_of(*general.nodes)
     assert general.is_ancestor_of(*general.nodes)
     assert not general.is_parent_of(*general.nodes[::-1])
+
+
+def test_what_causal_learns_searches_return():
+    """``ges`` a dict, ``fci`` a graph and its edges, ``pc`` an object with ``G``."""
+    want = CausalGraph.from_edges([("a", "b")])
+    general = want.to_causallearn()
+    returned = {
+        "ges": {"G": general, "score": -1.0, "update1": []},
+        "fci": (general, general.get_graph_edges()),
+        "pc": SimpleNamespace(G=general),
+    }
+    for one in returned.values():
+        assert CausalGraph.from_causallearn(one) == want
+    assert dict(compare_graphs(returned).graphs) == dict.fromkeys(returned, want)
+    for bad in ([general], {}, "a -> b", (), None):
+        with pytest.raises(GraphError, match="from_causallearn takes a GeneralGraph, what pc"):
+            CausalGraph.from_causallearn(bad)
 
 
 def test_plain_networkx_graphs():
