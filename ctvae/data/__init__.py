@@ -1,5 +1,6 @@
-"""Data: rendered worlds, files of the field, and transition pairs."""
+"""Data: rendered worlds, files of the field, tables of codes, and transition pairs."""
 
+from ctvae.code_tables import read_columns, read_csv
 from ctvae.data.files import read_dsprites, read_image_file, read_lpc_sprites
 from ctvae.data.images import ImageSet, pool_images, split_groups
 from ctvae.data.label_sharing import share_labels
@@ -34,6 +35,8 @@ __all__ = [
     "link_codes",
     "mini_sprites",
     "pool_images",
+    "read_columns",
+    "read_csv",
     "read_dsprites",
     "read_image_file",
     "read_lpc_sprites",
