@@ -18,10 +18,13 @@ from ctvae.slots import Slot, SlotSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CodeTable", "read_columns", "read_csv", "read_table"]
+__all__ = ["NATURAL", "CodeTable", "read_columns", "read_csv", "read_table"]
+
+NATURAL = "observational"
+"""The label of the regime in which nothing was done."""
 
 MISSING = {"", "na", "nan", "<na>", "null", "none", "?"}
-NOTHING_DONE = {"", "0", "0.0", "none", "nan", "<na>", "observational"}
+NOTHING_DONE = {"", "0", "0.0", "none", "nan", "<na>", NATURAL}
 WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.?\d+)([eE][+-]?\d+)?")
 SEPARATORS = (",", ";", "\t")
@@ -160,7 +163,7 @@ def _code(
     number = {label: k for k, label in enumerate(labels, 1)}
     numbers = torch.tensor([number.get(one, 0) for one in done])
     samples = Samples(codes, slots, Regime.INTERVENTIONAL, regimes=numbers)
-    return CodeTable(samples, ("observational", *labels))
+    return CodeTable(samples, (NATURAL, *labels))
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ctvae.code_tables import NATURAL
 from ctvae.graph import FCI, DiscoveryResult, DiscoveryStatus, Stability
 
 __all__ = ["describe"]
@@ -51,7 +52,9 @@ def describe(result: DiscoveryResult, stable: Stability | None, regimes: Sequenc
     if result.changing_slots is not None:
         lines.append(f"laws that change: {', '.join(result.changing_slots) or 'none'}")
     if result.target_probabilities is not None:
-        for label, row in list(zip(regimes, result.target_probabilities.tolist(), strict=True))[1:]:
+        for label, row in zip(regimes, result.target_probabilities.tolist(), strict=True):
+            if label == NATURAL:
+                continue
             likely = [f"{n} ({p:.0%})" for n, p in zip(graph.nodes, row, strict=True) if p > 0.5]
             lines.append(f"regime {label}: {', '.join(likely) or 'no target'}")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -58,10 +59,20 @@ BAD = {
     "no rows": (lambda: learn_graph(CODES[:0], SLOTS, method=PC()), DataError, "no rows"),
     "no rows, no slots": (lambda: learn_graph(CODES[:0], method=PC()), DataError, "no rows"),
     "one axis": (lambda: learn_graph(CODES[0], method=PC()), ShapeError, r"got shape \(3,\)"),
-    "numpy": (
-        lambda: learn_graph(CODES.numpy(), method=PC()),  # type: ignore[arg-type]  # a user may
+    "a float array": (
+        lambda: learn_graph(CODES.double().numpy(), method=PC()),
         ShapeError,
-        "got ndarray",
+        "got ndarray of float64; codes are integers",
+    ),
+    "a frame": (
+        lambda: learn_graph(pd.DataFrame(CODES.numpy()), method=PC()),  # type: ignore[arg-type]
+        ShapeError,
+        "got DataFrame; ct.data.read_columns makes Samples",
+    ),
+    "names of two columns": (
+        lambda: learn_graph(CODES, ["a", "b"], method=PC()),
+        ShapeError,
+        "2",
     ),
     "floats": (lambda: learn_graph(CODES.double(), method=PC()), CodeError, "a slot is finite"),
     "outside": (
@@ -135,6 +146,13 @@ def test_edges_on_a_cycle_become_undirected():
     found = CausalGraph.from_numpy(untangle(graph))
     assert found.undirected == {("slot0", "slot1"), ("slot1", "slot2"), ("slot0", "slot2")}
     assert found.directed == {("slot2", "slot3")}
+
+
+def test_arrays_and_names_are_enough():
+    want = learn_graph(CODES, [Slot(name, 2) for name in "abc"], method=GES())
+    for dtype in (np.int64, np.int8, np.uint16):
+        result = learn_graph(CODES.numpy().astype(dtype), ["a", "b", "c"], method=GES())
+        assert result.graph == want.graph
 
 
 def test_a_third_party_method_needs_only_discover():
