@@ -22,6 +22,11 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+def targets_of(samples: Samples) -> list[list[bool]]:
+    assert samples.targets is not None
+    return samples.targets.tolist()
+
+
 def assert_same(one: Samples, other: Samples) -> None:
     assert one.codes.tolist() == other.codes.tolist()
     assert one.slots.names == other.slots.names
@@ -32,7 +37,7 @@ def test_codes_keep_their_order_and_names(tmp_path):
     samples = read_csv(written(tmp_path, TEXT), targets="done")
     assert samples.codes.tolist() == [[1, 1], [0, 0], [1, 0]]
     assert [slot.states for slot in samples.slots] == [("9", "10"), ("blue", "red")]
-    assert samples.targets.tolist() == [[False, False], [False, True], [False, False]]
+    assert targets_of(samples) == [[False, False], [False, True], [False, False]]
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
@@ -58,13 +63,14 @@ def test_columns_are_read_as_the_file_is(tmp_path):
     ):
         found = read_columns(frame, targets="done")
         assert_same(found, read_csv(path, targets="done"))
-        assert found.targets.tolist() == [[False, False], [False, True], [False, False]]
+        assert targets_of(found) == [[False, False], [False, True], [False, False]]
 
 
 def test_regimes_keep_their_labels(tmp_path):
     text = "a,b,lab\n0,1,Oslo\n1,0,observational\n1,1,Bergen\n0,0,Oslo\n1,1,0\n"
     found = read_table(written(tmp_path, text), regimes="lab")
     assert found.regime_labels == ("observational", "Bergen", "Oslo")
+    assert found.samples.regimes is not None
     assert found.samples.regimes.tolist() == [2, 0, 1, 2, 0]
 
 

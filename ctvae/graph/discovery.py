@@ -309,9 +309,10 @@ def _table(codes: Tensor | np.ndarray) -> Tensor:
 
 
 def _space(codes: Tensor, slots: Sequence[Slot] | Sequence[str] | None) -> SlotSpace:
-    names = [one for one in slots or () if isinstance(one, str)]
-    if slots is not None and len(names) < max(len(slots), 1):
-        return SlotSpace(slots)
+    given = [] if slots is None else list(slots)
+    names = [one for one in given if isinstance(one, str)]
+    if slots is not None and len(names) < max(len(given), 1):
+        return SlotSpace(one for one in given if not isinstance(one, str))
     if math.prod(codes.shape) == 0:
         msg = f"there are no rows to learn from (codes of shape {tuple(codes.shape)})"
         raise DataError(msg)

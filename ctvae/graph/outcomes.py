@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -173,9 +173,9 @@ def as_list(value: Run | Sequence[Run]) -> list[Run]:
         The runs; a text is one thing, though none that can be read, and so is what causal-learn's
         ``fci`` returns.
     """
-    if isinstance(value, Sequence) and not isinstance(value, str) and not _is_causal_learns(value):
-        return list(value)
-    return [value]
+    if _is_causal_learns(value) or isinstance(value, str) or not isinstance(value, Sequence):
+        return [cast("Run", value)]
+    return list(value)
 
 
 def is_named(run: RunLike) -> TypeGuard[GraphLike]:

@@ -75,6 +75,7 @@ def test_the_file_holds_what_was_learned(monkeypatch, capsys):
     assert CausalGraph.from_json(Path("learned.json").read_text()) == direct.graph
     found = read_learned(Path("learned.json"))
     assert isinstance(found, DiscoveryResult)
+    assert direct.edge_probabilities is not None
     torch.testing.assert_close(
         found.edge_probabilities, direct.edge_probabilities.cpu(), atol=1e-6, rtol=0
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +23,7 @@ from ctvae.graph import (
 )
 from ctvae.graph.colliders import Orientation
 from ctvae.graph.pc import untangle
+from ctvae.randomness import Seed
 from ctvae.regimes import Regime, Samples
 from ctvae.slots import Slot, SlotSpace
 
@@ -65,7 +68,7 @@ BAD = {
         "got ndarray of float64; codes are integers",
     ),
     "a frame": (
-        lambda: learn_graph(pd.DataFrame(CODES.numpy()), method=PC()),  # type: ignore[arg-type]
+        lambda: learn_graph(pd.DataFrame(CODES.numpy()), method=PC()),
         ShapeError,
         "got DataFrame; ct.data.read_columns makes Samples",
     ),

@@ -26,7 +26,9 @@ class TrueSeparation:
     truth: CausalGraph
     seen: tuple[str, ...]
 
-    def bind(self, codes: Tensor, *, seed: Seed = 0) -> _BoundSeparation:
+    def bind(
+        self, codes: Tensor, *, weights: Tensor | None = None, seed: Seed = 0
+    ) -> _BoundSeparation:
         return _BoundSeparation(self.truth, self.seen)
 
 
@@ -113,7 +115,8 @@ def test_a_known_order_does_not_rule_out_a_hidden_cause():
 
 
 def test_the_time_to_load_causal_learn_is_no_part_of_the_search(monkeypatch):
-    load, done = classical._load_causallearn, []
+    load = classical._load_causallearn
+    done: list[bool] = []
 
     def slowly() -> object:
         until = time.process_time() + 0.3 * (not done)

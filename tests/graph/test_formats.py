@@ -112,7 +112,8 @@ def test_what_causal_learns_searches_return():
     for one in returned.values():
         assert CausalGraph.from_causallearn(one) == want
     assert dict(compare_graphs(returned).graphs) == dict.fromkeys(returned, want)
-    for bad in ([general], {}, "a -> b", (), None):
+    wrong: list[object] = [[general], {}, "a -> b", (), None]
+    for bad in wrong:
         with pytest.raises(GraphError, match="from_causallearn takes a GeneralGraph, what pc"):
             CausalGraph.from_causallearn(bad)
 
