@@ -40,6 +40,18 @@ def test_the_caption_tells_of_the_scores_shown_alone():
     assert "parents (SID)" in compare_graphs({"m": TRUTH}, truth=TRUTH).caption
 
 
+def test_few_pairs_are_counted_in_plain_numbers():
+    chances = np.array([[0, 0.6, 0.1], [0.2, 0, 0.7], [0.1, 0.1, 0]])
+    figure = compare_graphs({"m": chances}, truth=CHAIN).plot_calibration()
+    figure.canvas.draw()
+    axis = figure.axes[1].yaxis
+    low, high = figure.axes[1].get_ylim()
+    ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+    shown = [label.get_text() for at, label in ticks if low <= at <= high]
+    assert shown[:3] == ["1", "2", "3"]
+    assert not any(label.get_text() for label in axis.get_ticklabels(minor=True))
+
+
 def test_resamples_are_their_consensus_and_the_shares_of_its_edges():
     turned = CausalGraph.from_edges([("b", "a"), ("b", "c")], nodes=["a", "b", "c"])
     resamples = Stability((CHAIN, CHAIN, turned, CHAIN.cpdag()), (Failure("x"),))
