@@ -120,8 +120,9 @@ def bootstrap(
         regimes: Regimes whose targets are not known, as in ``learn_graph``.
         knowledge: What the graphs must and must not hold.
         num_resamples: How many graphs are learned, at least 1.
-        n_jobs: How many at a time, in processes of their own; -1 for one on each core. On a
-            cluster, change joblib's backend: ``joblib.parallel_config(backend="dask")``.
+        n_jobs: How many at a time, in processes of their own, each of which first imports torch
+            for some seconds; -1 for one on each core. On a cluster, change joblib's backend:
+            ``joblib.parallel_config(backend="dask")``.
         seed: For the rows drawn and for methods that draw.
         progress: Told after each graph how many are done, and how many there are.
 
