@@ -309,7 +309,7 @@ def _table(codes: Tensor | np.ndarray) -> Tensor:
 
 
 def _space(codes: Tensor, slots: Sequence[Slot] | Sequence[str] | None) -> SlotSpace:
-    given = [] if slots is None else list(slots)
+    given: list[Slot | str] = [] if slots is None else list(slots)
     names = [one for one in given if isinstance(one, str)]
     if slots is not None and len(names) < max(len(given), 1):
         return SlotSpace(one for one in given if not isinstance(one, str))

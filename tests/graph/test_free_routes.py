@@ -54,5 +54,5 @@ def test_words_grow_with_the_figure():
     large = compare_graphs({"m": random_graph(nodes, 80, seed=2)}, truth=truth).plot()
     small = compare_graphs({"m": CausalGraph.from_edges([("a", "b")])}, None).plot()
     assert small.axes[0].title.get_fontsize() == FONT + 1
-    assert large.axes[0].title.get_fontsize() > 1.5 * (FONT + 1)
-    assert large.legends[0].get_texts()[0].get_fontsize() > 1.5 * (FONT - 1)
+    assert float(large.axes[0].title.get_fontsize()) > 1.5 * (FONT + 1)
+    assert float(large.legends[0].get_texts()[0].get_fontsize()) > 1.5 * (FONT - 1)
