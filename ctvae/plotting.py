@@ -143,12 +143,13 @@ def draw_curve(
         axes.add_patch(patch)
 
 
-def draw_legend(figure: Figure, entries: Sequence[LegendEntry]) -> None:
+def draw_legend(figure: Figure, entries: Sequence[LegendEntry], *, scale: float = 1.0) -> None:
     """Explains edges in one line at the foot of a figure.
 
     Args:
         figure: The figure.
         entries: The kinds of edges.
+        scale: How much larger than usual.
     """
     from matplotlib.legend_handler import HandlerBase
     from matplotlib.lines import Line2D
@@ -184,7 +185,7 @@ def draw_legend(figure: Figure, entries: Sequence[LegendEntry]) -> None:
         loc="lower center",
         ncols=len(handles),
         frameon=False,
-        fontsize=FONT - 1,
+        fontsize=(FONT - 1) * scale,
         handlelength=2.6,
     )
 

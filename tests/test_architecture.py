@@ -23,6 +23,7 @@ LAYERS: dict[str, float] = {
     "nn": 0.3,
     "plotting": 0.3,
     "metrics": 0.4,
+    "code_tables": 0.4,
     "graph": 1.0,
     "quant": 1.0,
     "mechanisms": 2.0,

@@ -19,6 +19,19 @@ app = typer.Typer(
 )
 
 
+LARGEST_SEED = 2**62
+
+
+def _check_seed(seed: int) -> int:
+    if seed > LARGEST_SEED:
+        msg = "a seed is at most 2^62"
+        raise typer.BadParameter(msg)
+    return seed
+
+
+SEED = typer.Option(min=0, callback=_check_seed, help="Seed of everything random.")
+
+
 class Actions(StrEnum):
     """What the actions of a pair do to a factor."""
 
@@ -43,7 +56,7 @@ def demo(
     actions: Annotated[
         Actions, typer.Option(help="Actions move a factor by one step, or set it to a value.")
     ] = Actions.shift,
-    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, SEED] = 0,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, report.html, model/.")] = Path(
         "runs/demo"
     ),
@@ -61,7 +74,9 @@ def demo(
 
 @app.command()
 def discover(
-    data: Annotated[Path, typer.Argument(help="CSV with a head: one column a slot, codes below.")],
+    data: Annotated[
+        Path, typer.Argument(help="CSV with a head: one column a slot, integers or words below.")
+    ],
     method: Annotated[
         str,
         typer.Option(
@@ -69,17 +84,25 @@ def discover(
             "differentiable."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The graph's file, JSON.")] = Path("graph.json"),
+    out: Annotated[
+        Path, typer.Option(help="The graph's file: json (all that was learned), dot, gml, dagitty.")
+    ] = Path("graph.json"),
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A setting, NAME=VALUE; may be repeated.")
     ] = None,
     targets: Annotated[
         str | None,
-        typer.Option(help="The column that names the slots set in a row, with + between."),
+        typer.Option(
+            help="The column that names the slots set in a row, with + between; 0, empty, none or "
+            "observational where none was."
+        ),
     ] = None,
     regimes: Annotated[
         str | None,
-        typer.Option(help="The column that labels what was done where the target is not known."),
+        typer.Option(
+            help="The column that labels what was done where the target is not known; 0, empty, "
+            "none or observational where nothing was."
+        ),
     ] = None,
     knowledge: Annotated[
         Path | None, typer.Option(help="JSON with required, forbidden and tiers.")
@@ -88,9 +111,9 @@ def discover(
         int, typer.Option(min=0, help="Resamples that show how stable edges are.")
     ] = 0,
     jobs: Annotated[int, typer.Option(help="Resamples at a time; -1 for one on each core.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
-    """Learn a causal graph from a CSV file of codes, and write it as JSON."""
+    """Learn a causal graph from a CSV file of codes."""
     from ctvae.cli.graphs import discover_file
 
     typer.echo(
@@ -123,14 +146,20 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option(help="A picture of all graphs: png, pdf, svg.")
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="The label of a table in LaTeX; tab:graphs if left out.")
+    ] = None,
+    caption: Annotated[
+        str | None, typer.Option(help="Its caption; the conventions of the scores if left out.")
+    ] = None,
 ) -> None:
     """Compare graphs with a truth, or with one another, as a table for a paper."""
-    from ctvae.cli.graphs import compare_files, draw, write_table
+    from ctvae.cli.compare import compare_files, draw, write_table
 
     found = compare_files(graphs, truth=truth, scores=scores)
     if plot is not None:
         draw(found, plot)
-    typer.echo(write_table(found, out))
+    typer.echo(write_table(found, out, label=label, caption=caption))
 
 
 @app.command()

@@ -71,12 +71,22 @@ def make_method(name: str, settings: Sequence[str] = ()) -> DiscoveryMethod:
     given: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if not equals or key not in known:
-            msg = f"--set takes NAME=VALUE, got {setting!r}{did_you_mean(key, known)}; {name} has "
+        if key not in known:
+            msg = f"{name} has no setting {key!r}{did_you_mean(key, known)}; it has "
             raise DataError(msg + ", ".join(known))
+        if not equals:
+            msg = (
+                f"--set takes NAME=VALUE, as in --set {key}={_default(kind, key)}; got {setting!r}"
+            )
+            raise DataError(msg)
         given[key] = _read(key, text, known[key])
     method: DiscoveryMethod = kind(**given)
     return method
+
+
+def _default(kind: type, key: str) -> str:
+    value = getattr(kind, key, "VALUE")
+    return "none" if value is None else str(value)
 
 
 def _read(key: str, text: str, hint: Any) -> object:  # noqa: ANN401  # a type, as annotated

@@ -1,5 +1,6 @@
 """Data: rendered worlds, files of the field, and transition pairs."""
 
+from ctvae.code_tables import read_columns, read_csv
 from ctvae.data.canvas import Renderer
 from ctvae.data.causal_worlds import CausalPairs, CausalWorld
 from ctvae.data.contact_sheet import factor_sheet, pair_sheet
@@ -122,6 +123,8 @@ __all__ = [
     "pool_images",
     "preference_scm",
     "random_dag",
+    "read_columns",
+    "read_csv",
     "read_dsprites",
     "read_image_file",
     "read_lpc_sprites",

@@ -271,6 +271,8 @@ def _way_out(kind: GraphKind, for_class: str) -> str:
         return f"use {for_class}"
     if kind is GraphKind.ADMG:
         return "compare the marks with shd, or a DAG that names the hidden causes"
+    if kind is GraphKind.PAG:
+        return "compare its endpoint marks with those of the true PAG, endpoint_confusion()"
     return (
         "compare the marks with shd (I-CPDAGs with I-CPDAGs), or one member of it, "
         "consistent_extension()"

@@ -15,14 +15,17 @@ from ctvae.graph import equivalence
 from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.colliders import orient
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, ThinTables
-from ctvae.graph.independence import GSquared, IndependenceTest
+from ctvae.graph.independence import BoundTest, GSquared, IndependenceTest
 from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.pc import check_test_settings, evidence_of_tests, untangle
-from ctvae.graph.skeleton import Skeleton, find_skeleton
+from ctvae.graph.skeleton import find_skeleton, run_tests
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
-__all__ = ["CDNOD"]
+__all__ = ["CDNOD", "REGIME"]
+
+REGIME = "(regime)"
+"""The name of the regime in evidence and warnings."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class CDNOD:
 
         Returns:
             The graph over the slots (an MPDAG when the status is ``DONE``), the slots that change
-            and for every pair the test that spoke most clearly for independence.
+            and for every pair the test that spoke most clearly for independence; the regime is
+            ``"(regime)"`` there, as in ``result.evidence("(regime)", "hue")``.
         """
         start = time.process_time()
         names = samples.slots.names
@@ -95,19 +99,22 @@ class CDNOD:
         oriented = orient(skeleton, test, rules, max_conditioning=self.max_conditioning)
         whole = untangle(oriented)
         matrix = whole[:-1, :-1]
-        graph = CausalGraph.from_numpy(matrix, names)
-        own = _among_slots(skeleton)
-        thin = ThinTables.of(own, names)
-        done = DiscoveryStatus.DONE
-        if not equivalence.is_mpdag(matrix):
-            done = DiscoveryStatus.INVALID_CPDAG
+        with_regime = CausalGraph.from_numpy(whole, (*names, REGIME))
+        thin = ThinTables.of(skeleton, with_regime.nodes)
+        status = DiscoveryStatus.DONE
+        if thin is not None:
+            status = DiscoveryStatus.FEW_ROWS_PER_CELL
+        elif not equivalence.is_mpdag(matrix):
+            status = DiscoveryStatus.INVALID_CPDAG
+        elif _unplaced(whole, test, self.alpha):
+            status = DiscoveryStatus.UNPLACED_CHANGE
         return DiscoveryResult(
-            graph=graph,
-            status=done if thin is None else DiscoveryStatus.FEW_ROWS_PER_CELL,
+            graph=CausalGraph.from_numpy(matrix, names),
+            status=status,
             method=self,
             rows_used=len(samples),
             cpu_seconds=time.process_time() - start,
-            edge_evidence=evidence_of_tests(graph, own),
+            edge_evidence=evidence_of_tests(with_regime, skeleton),
             thin_tables=thin,
             changing_slots=tuple(n for n, there in zip(names, whole[-1], strict=False) if there),
         )
@@ -134,10 +141,14 @@ def _with_regime(rules: Constraints) -> Constraints:
     return Constraints(required, forbidden)
 
 
-def _among_slots(skeleton: Skeleton) -> Skeleton:
-    regime = len(skeleton.adjacent) - 1
-    records = {pair: record for pair, record in skeleton.records.items() if regime not in pair}
-    kept = {
-        pair: record for pair, record in records.items() if regime not in record.given
-    }  # a name is needed to tell of a set
-    return Skeleton(skeleton.adjacent[:-1, :-1], skeleton.separating, kept, skeleton.num_tests)
+def _unplaced(whole: np.ndarray, test: BoundTest, alpha: float) -> bool:
+    """Says whether some slot clearly depends on the regime and is not below it in the graph."""
+    # nothing causes the regime, so that only its descendants depend on it; tests given other
+    # slots may all the same have parted it from every slot by which a change could enter
+    slots = len(whole) - 1
+    queries = np.stack([np.arange(slots), np.full(slots, slots)], 1)
+    depends = run_tests(test, queries).p_value.cpu().numpy() * slots <= alpha
+    below = np.arange(slots + 1) == slots
+    for _ in range(slots):
+        below |= whole[below].any(0)
+    return bool((depends & ~below[:-1]).any())

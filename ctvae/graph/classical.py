@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from io import StringIO
 from typing import Any
 
@@ -27,12 +28,15 @@ from ctvae.graph.discovery import (
 from ctvae.graph.independence import BoundTest, GSquared, IndependenceTest
 from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.pc import check_test_settings, evidence_of_tests
-from ctvae.graph.skeleton import find_skeleton
+from ctvae.graph.skeleton import Skeleton, find_skeleton
 from ctvae.graph.table_tests import IndependenceResults
 from ctvae.randomness import Seed
 from ctvae.regimes import Samples
 
 __all__ = ["FCI"]
+
+BRIDGE = "ctvae"
+"""The name under which causal-learn knows our tests."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,15 @@ class FCI:
 
         Args:
             samples: Rows, of which those with a target are left out.
-            knowledge: Edges that the graph must or must not have, and tiers, as causal-learn
-                follows them; where it does not, ``learn_graph`` refuses the graph.
+            knowledge: Edges that the graph must or must not have, and tiers. That a causes b is
+                ``a -> b``; that b does not cause a is an arrow head at b alone, ``a o-> b``, since
+                a hidden cause may join them.
             seed: The seed of a test that draws.
 
         Returns:
             The PAG and for every pair the test that spoke most clearly for independence.
         """
+        _load_causallearn()  # seconds, at the first call, which are no part of the search
         start = time.process_time()
         codes = observational_rows(samples, method="FCI")
         names = samples.slots.names
@@ -94,8 +100,12 @@ class FCI:
             alpha=self.alpha,
             max_conditioning=self.max_conditioning,
             apart=rules.apart,
+            kept=rules.kept,
         )
-        graph = self._graph(codes, test, names, rules if knowledge else None)
+        if knowledge is None:
+            graph = self._graph(codes, test, names)
+        else:
+            graph = self._graph_of_known(codes, test, names, rules, skeleton)
         thin = ThinTables.of(skeleton, names)
         return DiscoveryResult(
             graph=graph,
@@ -125,27 +135,62 @@ class FCI:
         """
         test = _Remembered(self.test.bind(data, seed=seed))
         find_skeleton(test, len(names), alpha=self.alpha, max_conditioning=self.max_conditioning)
-        return ContinuousEstimate(self._graph(data, test, tuple(names), None))
+        return ContinuousEstimate(self._graph(data, test, tuple(names)))
 
-    def _graph(
-        self, data: Tensor, test: _Remembered, names: tuple[str, ...], rules: Constraints | None
-    ) -> CausalGraph:
+    def _graph(self, data: Tensor, test: _Remembered, names: tuple[str, ...]) -> CausalGraph:
         if len(names) < 2:
             return CausalGraph.from_edges(nodes=names)
-        from causallearn.search.ConstraintBased.FCI import fci
-
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):  # it prints edges it finds
-            warnings.simplefilter("ignore")
-            graph, _ = fci(
+        with _quietly():
+            graph, _ = _load_causallearn().fci(
                 data.cpu().numpy(),
-                _register_bridge(),
+                BRIDGE,
                 float(self.alpha),
                 depth=-1 if self.max_conditioning is None else self.max_conditioning,
-                background_knowledge=None if rules is None else _background(rules, names),
                 show_progress=False,
                 node_names=list(names),
                 ours=test,
             )
+        return CausalGraph.from_causallearn(np.asarray(graph.graph), names)
+
+    def _graph_of_known(
+        self,
+        data: Tensor,
+        test: _Remembered,
+        names: tuple[str, ...],
+        rules: Constraints,
+        skeleton: Skeleton,
+    ) -> CausalGraph:
+        # causal-learn's rules, but not its fci, which reads "b does not cause a" as "a causes b"
+        # and makes a collider of every slot between two that are kept apart
+        rule = _load_causallearn()
+        parted = {}
+        for (i, j), given in skeleton.separating.items():
+            parted[i, j] = parted[j, i] = set(given)
+        graph = CausalGraph.from_edges(
+            nodes=names,
+            circle_circle=[
+                (names[i], names[j]) for i, j in np.argwhere(np.triu(skeleton.adjacent))
+            ],
+        ).to_causallearn()
+        nodes, ask = graph.get_nodes(), rule.CIT(data.cpu().numpy(), method=BRIDGE, ours=test)
+        required = _required(rules, nodes)
+        with _quietly():
+            rule.rule0(graph, nodes, parted, required, verbose=False)
+            rule.removeByPossibleDsep(graph, ask, self.alpha, parted)
+            rule.rule0(graph, nodes, parted, required, verbose=False)
+            _put_arrow_heads(graph, rules)
+            first = changed = True
+            while changed:
+                changed = rule.rulesR1R2cycle(graph, None, changeFlag=False)
+                changed = rule.ruleR3(graph, parted, None, changed)
+                if changed or first:
+                    changed = rule.ruleR4B(graph, -1, data, ask, self.alpha, parted, changed, None)
+                first = False
+                for follow in (rule.ruleR5, rule.ruleR6, rule.ruleR7):
+                    changed = follow(graph, changed)
+                for follow in (rule.rule8, rule.rule9):
+                    changed = follow(graph, nodes, changed)
+                changed = rule.rule10(graph, changed)
         return CausalGraph.from_causallearn(np.asarray(graph.graph), names)
 
 
@@ -174,31 +219,46 @@ class _Remembered:
 
 
 @cache
-def _register_bridge() -> str:
-    """Tells causal-learn, once, of a test that hands its questions on; gives the test's name."""
+def _load_causallearn() -> Any:  # noqa: ANN401  # an untyped module
+    """Loads causal-learn's FCI, once, and tells it of a test that hands its questions on.
+
+    Returns:
+        Its module of FCI.
+    """
     from causallearn.utils.cit import CIT_Base, register_ci_test
 
     class Bridge(CIT_Base):  # type: ignore[misc]  # an untyped base
         def __init__(self, data: np.ndarray, *, ours: _Remembered) -> None:
             super().__init__(data)
-            self.method = "ctvae"
+            self.method = BRIDGE
             self._ours = ours
 
         def __call__(self, x: int, y: int, given: Iterable[int] | None = None) -> float:
             return self._ours.p_value(int(x), int(y), given or ())
 
-    register_ci_test("ctvae", Bridge)
-    return "ctvae"
+    register_ci_test(BRIDGE, Bridge)
+    return import_module("causallearn.search.ConstraintBased.FCI")
 
 
-def _background(rules: Constraints, names: tuple[str, ...]) -> Any:  # noqa: ANN401  # untyped
-    from causallearn.graph.GraphNode import GraphNode
+@contextmanager
+def _quietly() -> Iterator[None]:
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):  # it prints edges it finds
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _required(rules: Constraints, nodes: Sequence[Any]) -> Any:  # noqa: ANN401  # untyped
     from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
 
-    nodes = [GraphNode(name) for name in names]
     known = BackgroundKnowledge()
-    for i, j in np.argwhere(rules.required):
+    for i, j in rules.kept:
         known.add_required_by_node(nodes[i], nodes[j])
-    for i, j in np.argwhere(rules.forbidden & ~np.eye(len(names), dtype=bool)):
-        known.add_forbidden_by_node(nodes[i], nodes[j])
     return known
+
+
+def _put_arrow_heads(graph: Any, rules: Constraints) -> None:  # noqa: ANN401  # untyped
+    """Marks every slot that does not cause a neighbour, and leaves the other end open."""
+    ends = graph.graph  # [i, j] is the mark at i
+    causes = (ends == -1) & (ends.T == 1)
+    ends[rules.forbidden & (ends != 0) & ~causes] = 1
+    graph.reconstitute_dpath(graph.get_graph_edges())

@@ -49,9 +49,10 @@ def compare_graphs(
 
     Args:
         graphs: Method to its graph, or to a list with one a run: a ``CausalGraph``, a
-            ``DiscoveryResult`` (its edge probabilities count too), a graph of networkx or
-            causal-learn, a matrix, an exception or a ``Failure``. The columns of matrices follow
-            the truth's nodes (the first named graph's where there is no truth).
+            ``DiscoveryResult`` (its edge probabilities count too), a ``Stability`` (its
+            consensus, with the shares of the graphs that hold an edge as probabilities), a graph
+            of networkx or causal-learn, a matrix, an exception or a ``Failure``. The columns of
+            matrices follow the truth's nodes (the first named graph's where there is no truth).
         truth: The true graph, or a list with one a run; ``None`` compares the graphs only with one
             another.
         targets: For each interventional regime the names that it acted on, or the booleans
@@ -77,6 +78,9 @@ def compare_graphs(
     Source: Tsamardinos, Brown and Aliferis (2006), SHD; Peters and Buehlmann (2015), SID; Henckel,
     Wuertz and Weichwald (2024), the adjustment distances.
     """
+    if not isinstance(graphs, Mapping):
+        msg = f"graphs= takes {{'name': graph}}, one name a method, got {type(graphs).__name__}"
+        raise GraphError(msg)
     if not graphs:
         msg = "there is nothing to compare; pass {'name': graph}"
         raise GraphError(msg)

@@ -153,6 +153,9 @@ class GraphComparison:
             if name not in self._nodes:
                 msg = f"node {name!r} is not in these graphs (nodes: {', '.join(self._nodes)})"
                 raise GraphError(msg + did_you_mean(name, self._nodes))
+        if i == j:
+            msg = f"explain() takes two different nodes, got {i!r} twice"
+            raise GraphError(msg)
         return comparison_words.explain(self.outcomes, self.truths, i, j)
 
     def to_markdown(self) -> str:
@@ -163,14 +166,19 @@ class GraphComparison:
         """
         return tables.to_markdown(self._table)
 
-    def to_latex(self) -> str:
+    def to_latex(self, *, label: str = "tab:graphs", caption: str | None = None) -> str:
         r"""Writes the table in LaTeX (needs ``\usepackage{booktabs}``), the best in bold.
+
+        Args:
+            label: What ``\ref`` calls it.
+            caption: Plain text; ``None`` for ``self.caption``.
 
         Returns:
             A ``table`` environment as wide as an article's text at most, in two panels where it
             would be wider; the caption states the conventions.
         """
-        return latex.to_latex(self._table, caption=self.caption, label="tab:graphs")
+        words = self.caption if caption is None else caption
+        return latex.to_latex(self._table, caption=words, label=label)
 
     def to_pandas(self) -> pd.DataFrame:
         """Gives the rows as a data frame.

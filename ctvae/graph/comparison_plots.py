@@ -32,6 +32,8 @@ INK, PALE = "#1f2a44", "#9aa3b2"
 LINES = ("#2f6fb3", "#c25e00", "#1b7f4d", "#8e2f8e", "#c2185b", "#6b7280", "#b59400", "#0f8b8d")
 MARKERS = "osD^vPX*"
 BINS = 10
+FEW_PAIRS = 12
+"""Up to so many in a bin there are less than two powers of ten to mark."""
 
 JudgedPairs = tuple[np.ndarray, np.ndarray]
 """Probabilities of possible edges, and whether each is true."""
@@ -81,6 +83,7 @@ def draw_calibration(
         below counts them.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(4.6, 5.2), dpi=120, layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
@@ -109,6 +112,10 @@ def draw_calibration(
     lower.set_xlim(0, 1)
     lower.set_yscale("log")
     lower.set_ylim(bottom=0.7)
+    few = lower.get_ylim()[1] < FEW_PAIRS
+    lower.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if few else (1,)))
+    lower.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    lower.yaxis.set_minor_formatter(NullFormatter())
     lower.set_ylabel("pairs")
     lower.set_xlabel(chance)
     for axes in (upper, lower):

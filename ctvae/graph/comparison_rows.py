@@ -11,11 +11,21 @@ import numpy as np
 from ctvae.errors import CTVAEError, GraphError
 from ctvae.graph.adjustment import has_gadjid
 from ctvae.graph.graph_scores import GraphScore, Reference, score_run
+from ctvae.graph.kinds import GraphKind
 from ctvae.graph.outcomes import Failure, Outcome
 
 __all__ = ["ComparisonRow", "Interval", "make_row", "mean_interval"]
 
 LEVEL = 0.95
+KINDS = (
+    GraphKind.DAG,
+    GraphKind.CPDAG,
+    GraphKind.MPDAG,
+    GraphKind.PDAG,
+    GraphKind.ADMG,
+    GraphKind.PAG,
+)
+"""From those for which most scores are defined to those for which fewest are."""
 MANY_NODES, DENSE = 500, 8.0
 """Above so many nodes and so many edges at each, oset-AID takes minutes and must be asked for."""
 MANY_NODES_ALONE = 200
@@ -69,6 +79,7 @@ class ComparisonRow:
         intervals: Score to mean and 95 % t-interval, where there are several runs.
         undefined: Score to the reason why it is not defined for some run, and which to read
             instead.
+        reasons: The same in a few words, as the notes of a table give it.
         skipped: Score to what it would take: a package, or to be asked for.
     """
 
@@ -97,6 +108,7 @@ class ComparisonRow:
     failures: tuple[Failure, ...] = ()
     intervals: Mapping[GraphScore, Interval] = field(default_factory=dict)
     undefined: Mapping[GraphScore, str] = field(default_factory=dict)
+    reasons: Mapping[GraphScore, str] = field(default_factory=dict)
     skipped: Mapping[GraphScore, str] = field(default_factory=dict)
 
     def value(self, score: GraphScore) -> float | None:
@@ -164,6 +176,7 @@ def make_row(
     cells: dict[str, float] = {}
     intervals: dict[GraphScore, Interval] = {}
     undefined: dict[GraphScore, str] = {}
+    short: dict[GraphScore, str] = {}
     skipped: dict[GraphScore, str] = {}
     for score in GraphScore if asked is None else asked:
         values: list[float] = []
@@ -176,8 +189,11 @@ def make_row(
                 if asked is not None:
                     msg = f"{score.name} of {method}: {error}"
                     raise type(error)(msg) from error
-                reasons = undefined if isinstance(error, GraphError) else skipped
-                reasons.setdefault(score, str(error))
+                if isinstance(error, GraphError):
+                    undefined.setdefault(score, str(error))
+                    short.setdefault(score, _in_short(error, run, reference))
+                else:
+                    skipped.setdefault(score, str(error))
                 continue
             values += [] if value is None else [value]
         if score in undefined or score in skipped:
@@ -195,8 +211,20 @@ def make_row(
         failures=failures,
         intervals=intervals,
         undefined=undefined,
+        reasons=short,
         skipped=skipped,
     )
+
+
+def _in_short(error: GraphError, run: Outcome, reference: Reference | None) -> str:
+    """Names the kind of graph for which a score has no meaning, else the start of the message."""
+    guess = GraphKind.DAG if run.graph is None else run.graph.kind
+    truth = GraphKind.DAG if reference is None else reference.truth.kind
+    odd = guess if KINDS.index(guess) >= KINDS.index(truth) else truth
+    if odd is GraphKind.DAG:
+        return str(error).partition(";")[0]
+    kind = f"{'an' if odd in {GraphKind.ADMG, GraphKind.MPDAG} else 'a'} {odd.value}"
+    return f"not defined for {kind}" if odd is guess else f"not defined where the truth is {kind}"
 
 
 def _check_cost(score: GraphScore, run: Outcome, reference: Reference | None) -> None:

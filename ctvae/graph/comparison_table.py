@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -137,8 +137,8 @@ def write_caption(
             S.SHD_CPDAG,
             S.SHD_I_CPDAG,
         }),
-        f"Wrong effects, of {effects} ordered pairs, by adjusting for parents (SID), ancestors or "
-        "optimal sets.": AIDS,
+        f"Wrong effects, of {effects} ordered pairs, by adjusting for "
+        f"{_adjusted_for(shown)}.": AIDS,
         "Edge probabilities: AUPRC is average precision, ECE has ten bins of equal "
         "width.": frozenset({S.AVERAGE_PRECISION, S.BRIER, S.CALIBRATION_ERROR, S.EXPECTED_SHD}),
     }
@@ -148,6 +148,16 @@ def write_caption(
         counts = str(runs[0]) if len(set(runs)) == 1 else f"{min(runs)} to {max(runs)}"
         said.append(f"Mean ± half of the {LEVEL:.0%} t-interval over {counts} runs.")
     return " ".join([f"Learned graphs against the truth ({kind}).", *said])
+
+
+def _adjusted_for(shown: Set[GraphScore]) -> str:
+    sets = {
+        "parents (SID)": S.SID in shown,
+        "parents": S.PARENT_AID in shown and S.SID not in shown,
+        "ancestors": S.ANCESTOR_AID in shown,
+        "optimal sets": S.OSET_AID in shown,
+    }
+    return " or ".join(name for name, there in sets.items() if there)
 
 
 def _defined(rows: Sequence[ComparisonRow]) -> list[GraphScore]:
@@ -165,11 +175,12 @@ def _notes(row: ComparisonRow, shown: Sequence[GraphScore]) -> list[str]:
     if row.failures:
         which = f"{len(row.failures)} of {total} runs " if row.num_runs else f"all {total} runs "
         notes.append(f"{which if total > 1 else ''}failed: {reasons}")
+    for reason in dict.fromkeys(row.reasons[score] for score in shown if score in row.reasons):
+        titles = [COLUMNS[one].title for one in shown if row.reasons.get(one) == reason]
+        notes.append(f"{', '.join(titles)}: {reason}")
     for score in shown:
         title = COLUMNS[score].title
-        if score in row.undefined:
-            notes.append(f"{title}: {row.undefined[score]}")
-        elif score in row.intervals and row.intervals[score].num_runs < row.num_runs:
+        if score in row.intervals and row.intervals[score].num_runs < row.num_runs:
             known = row.intervals[score].num_runs
             notes.append(f"{title}: mean of the {known} of {row.num_runs} runs that define it")
     notes += [f"{COLUMNS[score].title}: {reason}" for score, reason in row.skipped.items()]

@@ -248,7 +248,11 @@ def strongest_dag(
 
 def _check(data: Tensor, names: Sequence[str] | None) -> tuple[Tensor, list[str]]:
     if not isinstance(data, Tensor) or data.ndim != 2 or not data.is_floating_point():
-        got = f"{data.dtype} {tuple(data.shape)}" if isinstance(data, Tensor) else type(data)
+        got = (
+            f"{data.dtype} {tuple(data.shape)}" if isinstance(data, Tensor) else type(data).__name__
+        )
+        if not isinstance(data, Tensor):
+            got += "; torch.as_tensor(array) makes one of an array, frame.to_numpy() the array"
         msg = (
             f"data must be a float tensor (rows, variables), got {got}; for codes of slots use "
             "learn_graph"

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
+from html import escape
+from inspect import signature
 from typing import Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ctvae.errors import DataError, GraphError, RegimeError, ShapeError, did_you_mean
 from ctvae.graph.causal_graph import CausalGraph
+from ctvae.graph.evidence import EdgeEvidence, ThinTables
 from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.marks import Edge
-from ctvae.graph.skeleton import Skeleton
+from ctvae.graph.odd_columns import column_warnings
+from ctvae.graph.statuses import DiscoveryStatus
 from ctvae.randomness import Seed
 from ctvae.regimes import Regime, Samples
 from ctvae.slots import Slot, SlotKey, SlotSpace
@@ -33,110 +37,6 @@ __all__ = [
 ]
 
 
-class DiscoveryStatus(Enum):
-    """How a search ended; the text says what to do next."""
-
-    DONE = "the search ended and its graph is of the kind that the method promises"
-    EQUIVALENT_GRAPHS = (
-        "other DAGs explain these rows equally well, so some directions are arbitrary: read "
-        "edge_probabilities, compare .graph.cpdag(), or intervene on more slots"
-    )
-    CHAINS_DISAGREE = (
-        "two chains give some edge probabilities more than .2 apart: read them as rough, and raise "
-        "num_samples; the graph is the best one met all the same"
-    )
-    INVALID_CPDAG = (
-        "colliders contradict each other, so no DAG has this graph as its CPDAG: use more rows or "
-        "a smaller alpha, or a score-based method such as GES"
-    )
-    FEW_ROWS_PER_CELL = (
-        "edges were removed by tests with fewer than 5 rows per table cell, which cannot see a "
-        "dependence: merge codes, use more rows, or limit max_conditioning"
-    )
-
-    @property
-    def advice(self) -> str:
-        """What the status means and what to do next."""
-        return self.value
-
-
-@dataclass(frozen=True)
-class EdgeEvidence:
-    """What a method found out about one ordered pair of slots.
-
-    Attributes:
-        source: The first slot.
-        target: The second slot.
-        mark: ``"->"``, ``"<-"``, ``"-"``, or ``"none"`` as in the graph.
-        probability: The posterior probability of ``source -> target``, or ``None``.
-        score_gain: Log Bayes factor in nats of ``source`` as a further parent of ``target``
-            given its other parents in the graph; positive speaks for the edge. ``None`` where
-            the method scores nothing.
-        p_value: The largest p-value among the tests of this pair, or ``None``.
-        separating_set: The slots conditioned on in that test, or ``None``.
-    """
-
-    source: str
-    target: str
-    mark: str
-    probability: float | None = None
-    score_gain: float | None = None
-    p_value: float | None = None
-    separating_set: tuple[str, ...] | None = None
-
-    def __str__(self) -> str:
-        between = {"none": "no edge to"}.get(self.mark, self.mark)
-        parts = []
-        if self.probability is not None:
-            parts.append(f"P({self.source} -> {self.target}) = {self.probability:.3f}")
-        if self.score_gain is not None:
-            parts.append(f"score gain {self.score_gain:+.2f} nats")
-        if self.p_value is not None:
-            given = ", ".join(self.separating_set or ()) or "nothing"
-            parts.append(f"largest p-value {self.p_value:.2g}, given {given}")
-        return f"{self.source} {between} {self.target}: " + ("; ".join(parts) or "no evidence kept")
-
-
-@dataclass(frozen=True)
-class ThinTables:
-    """A warning: edges were removed by tests whose tables have too few rows to see a dependence.
-
-    Attributes:
-        pairs: The pairs parted by such tests alone.
-        rows_per_cell: The fewest rows per cell among the tests reported for them.
-    """
-
-    pairs: tuple[Edge, ...]
-    rows_per_cell: float
-
-    @classmethod
-    def of(cls, skeleton: Skeleton, names: Sequence[str]) -> ThinTables | None:
-        """Reads the record of a search.
-
-        Args:
-            skeleton: What the search found.
-            names: The names of the columns.
-
-        Returns:
-            The warning, or ``None`` where no pair calls for it.
-        """
-        thin = skeleton.thin_pairs
-        if not thin:
-            return None
-        fewest = min(skeleton.records[pair].rows_per_cell for pair in thin)
-        return cls(tuple((names[x], names[y]) for x, y in thin), fewest)
-
-    def __str__(self) -> str:
-        shown = ", ".join(f"{a} and {b}" for a, b in self.pairs[:3])
-        more = f" and {len(self.pairs) - 3} more" if len(self.pairs) > 3 else ""
-        return (
-            f"{len(self.pairs)} pairs were parted by tables with as few as "
-            f"{self.rows_per_cell:.2g} rows per cell ({shown}{more}); a dependence may have gone "
-            "unseen: merge codes, use more rows, limit max_conditioning, or take "
-            "PC(test=ResidualTest())"
-        )
-
-
 class DiscoveryMethod(Protocol):
     """What ``learn_graph`` asks of a method: an object that holds only its own settings."""
 
@@ -147,8 +47,9 @@ class DiscoveryMethod(Protocol):
 
         Args:
             samples: Rows of independent units.
-            knowledge: What the graph must and must not hold. A method that cannot obey it refuses
-                with a ``GraphError``.
+            knowledge: What the graph must and must not hold; passed only where something is
+                known. A method that cannot obey it refuses with a ``GraphError``, and one without
+                this argument is never asked to.
             seed: The seed of a method that draws; ignored by the others.
 
         Returns:
@@ -179,6 +80,8 @@ class DiscoveryResult:
             there is nothing to warn of.
         changing_slots: The slots whose own law differs between regimes, where a method finds
             those without telling the regimes apart; else ``None``.
+        warnings: Sentences about columns that hold one code only, or nearly as many as there are
+            rows.
         edge_evidence: Evidence by ordered pair of names; read it with ``evidence``.
     """
 
@@ -192,6 +95,7 @@ class DiscoveryResult:
     target_probabilities: Float[Tensor, "regimes slots"] | None = None
     thin_tables: ThinTables | None = None
     changing_slots: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
     edge_evidence: Mapping[Edge, EdgeEvidence] = field(default_factory=dict, repr=False)
 
     def evidence(self, i: SlotKey, j: SlotKey) -> EdgeEvidence:
@@ -204,6 +108,8 @@ class DiscoveryResult:
         Returns:
             What the method found out about ``i -> j``.
         """
+        if isinstance(i, str) and isinstance(j, str) and (i, j) in self.edge_evidence:
+            return self.edge_evidence[i, j]
         source, target = self._name(i), self._name(j)
         mark = self.graph.mark(source, target)
         return self.edge_evidence.get((source, target), EdgeEvidence(source, target, mark))
@@ -220,16 +126,18 @@ class DiscoveryResult:
     def __repr__(self) -> str:
         return (
             f"DiscoveryResult({self.status.name}, {self.graph!r}, {self.method!r}, "
-            f"{self.rows_used} rows, {self.cpu_seconds:.2f} CPU s)"
+            f"{self.rows_used} rows, {self.cpu_seconds:.2f} CPU s"
+            f"{''.join(f'; {one}' for one in self.warnings)})"
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.method!r}: {self.status.advice}</p>{self.graph._repr_html_()}"
+        said = "<br>".join(map(escape, (f"{self.method!r}: {self.status.advice}", *self.warnings)))
+        return f"<p>{said}</p>{self.graph._repr_html_()}"
 
 
 def learn_graph(
-    codes: Int[Tensor, "rows slots"] | Samples,
-    slots: SlotSpace | Sequence[Slot] | None = None,
+    codes: Int[Tensor, "rows slots"] | Int[np.ndarray, "rows slots"] | Samples,
+    slots: SlotSpace | Sequence[Slot] | Sequence[str] | None = None,
     *,
     method: DiscoveryMethod,
     targets: Bool[Tensor, "rows slots"] | None = None,
@@ -244,9 +152,10 @@ def learn_graph(
     ``rows_used``. There is no default method, since none fits all data.
 
     Args:
-        codes: Codes ``(rows, slots)``, or ``Samples``, which bring slots, regime and targets.
-        slots: The columns; ``None`` names them ``slot0, slot1, ...`` with one code more than the
-            largest that occurs.
+        codes: Codes ``(rows, slots)``, also as an array of numpy, or ``Samples``, which bring
+            slots, regime and targets; ``ct.data.read_csv`` and ``read_columns`` make those.
+        slots: The columns; names alone, or ``None`` for ``slot0, slot1, ...``, give each one code
+            more than the largest that occurs.
         method: ``PC(...)``, ``GES()``, ``InterventionalBDeu(...)`` or any object with ``discover``.
         targets: ``(rows, slots)`` booleans, true where a slot was set by ``do``; ``None`` for
             observational rows, or where that is not known.
@@ -301,12 +210,19 @@ def learn_graph(
         raise DataError(msg)
     if knowledge is not None:
         knowledge.over(samples.slots.names)
-    result = method.discover(samples, knowledge=knowledge, seed=seed)
+    if knowledge is None:
+        result = method.discover(samples, seed=seed)
+    elif "knowledge" not in signature(method.discover).parameters:
+        msg = f"{method!r} takes no knowledge; leave it out, or use a method that does, such as GES"
+        raise GraphError(msg)
+    else:
+        result = method.discover(samples, knowledge=knowledge, seed=seed)
     broken = None if knowledge is None else knowledge.violation(result.graph)
     if broken is not None:
         msg = f"{method!r} cannot obey this knowledge: {broken}; use OrderMCMC, which can"
         raise GraphError(msg)
-    return result
+    said = dict.fromkeys((*column_warnings(samples), *result.warnings))
+    return replace(result, warnings=tuple(said))
 
 
 def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows slots"]:
@@ -338,8 +254,8 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
 
 
 def as_samples(
-    codes: Tensor | Samples,
-    slots: SlotSpace | Sequence[Slot] | None,
+    codes: Tensor | np.ndarray | Samples,
+    slots: SlotSpace | Sequence[Slot] | Sequence[str] | None,
     targets: Tensor | None,
     regimes: Tensor | None,
 ) -> Samples:
@@ -347,7 +263,7 @@ def as_samples(
 
     Args:
         codes: Codes ``(rows, slots)``, or ``Samples``.
-        slots: The columns; ``None`` names them.
+        slots: The columns, or their names; ``None`` names them.
         targets: Known targets.
         regimes: Regimes whose targets are not known.
 
@@ -366,21 +282,8 @@ def as_samples(
             )
             raise DataError(msg)
         return codes
-    if not isinstance(codes, Tensor) or codes.ndim != 2:
-        got = (
-            f"shape {tuple(codes.shape)}"
-            if isinstance(codes, Tensor)
-            else f"{type(codes).__name__}; torch.as_tensor makes one of an array"
-        )
-        msg = f"codes must be an integer tensor (rows, slots) or Samples, got {got}"
-        raise ShapeError(msg)
-    if slots is None:
-        if math.prod(codes.shape) == 0:
-            msg = f"there are no rows to learn from (codes of shape {tuple(codes.shape)})"
-            raise DataError(msg)
-        space = SlotSpace.from_cardinalities([max(1, int(k) + 1) for k in codes.amax(0)])
-    else:
-        space = slots if isinstance(slots, SlotSpace) else SlotSpace(slots)
+    codes = _table(codes)
+    space = slots if isinstance(slots, SlotSpace) else _space(codes, slots)
     if regimes is not None:
         return Samples(codes, space, Regime.INTERVENTIONAL, targets, regimes=regimes)
     if targets is None:
@@ -389,3 +292,29 @@ def as_samples(
         msg = f"targets must be booleans (rows, slots), got dtype {targets.dtype}"
         raise ShapeError(msg)
     return Samples(codes, space, Regime.INTERVENTIONAL, targets)
+
+
+def _table(codes: Tensor | np.ndarray) -> Tensor:
+    if isinstance(codes, np.ndarray) and codes.dtype.kind in "iu":
+        codes = torch.from_numpy(codes.astype(np.int64))
+    if isinstance(codes, Tensor) and codes.ndim == 2:
+        return codes
+    got = f"shape {tuple(codes.shape)}" if isinstance(codes, Tensor) else type(codes).__name__
+    if isinstance(codes, np.ndarray):
+        got += f" of {codes.dtype}; codes are integers"
+    elif hasattr(codes, "columns"):
+        got += "; ct.data.read_columns makes Samples of a data frame"
+    msg = f"codes must be an integer tensor (rows, slots) or Samples, got {got}"
+    raise ShapeError(msg)
+
+
+def _space(codes: Tensor, slots: Sequence[Slot] | Sequence[str] | None) -> SlotSpace:
+    given: list[Slot | str] = [] if slots is None else list(slots)
+    names = [one for one in given if isinstance(one, str)]
+    if slots is not None and len(names) < max(len(given), 1):
+        return SlotSpace(one for one in given if not isinstance(one, str))
+    if math.prod(codes.shape) == 0:
+        msg = f"there are no rows to learn from (codes of shape {tuple(codes.shape)})"
+        raise DataError(msg)
+    sizes = [max(1, int(k) + 1) for k in codes.amax(0)]
+    return SlotSpace.from_cardinalities(dict(zip(names, sizes, strict=False)) if names else sizes)

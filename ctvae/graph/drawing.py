@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ctvae.graph.edge_curves import edge_curve
+from ctvae.graph.free_routes import arc, with_routes
 from ctvae.graph.layout import GraphLayout, lay_out
 from ctvae.graph.marks import SYMBOLS, Edge, Marks, sorted_pair
 from ctvae.plotting import (
@@ -31,6 +32,8 @@ __all__ = ["DrawnEdge", "draw_marks", "draw_panels"]
 
 MARGIN, FOOT, TITLE = 0.15, 0.4, 0.3  # inches
 SMALLEST = (1.2, 0.8)
+PAGE, LARGEST = 10.0, 3.0
+"""Inches from which on titles and legend grow with the figure, and how often they may."""
 OPEN, UNDIRECTED, HIDDEN = "#0f7173", "#c25e00", "#8e2f8e"
 STYLES = {
     "->": EdgeStyle(INK, label="directed"),
@@ -98,11 +101,11 @@ def draw_panels(
     *,
     legend: Sequence[LegendEntry],
 ) -> Figure:
-    """Draws several graphs over the same nodes side by side, all in one layout.
+    """Draws several graphs over the same nodes side by side, all in the layout of the first.
 
     Args:
         nodes: The names.
-        panels: Title to edges; the first panel's edges decide first what is up and down.
+        panels: Title to edges; where the first has none, the next that has some gives the layout.
         legend: Kinds of edges explained below the panels; empty for no legend.
 
     Returns:
@@ -110,13 +113,15 @@ def draw_panels(
     """
     from matplotlib.figure import Figure
 
-    layout = _common_layout(nodes, panels)
+    layout = _layout(nodes, next((edges for edges in panels.values() if edges), []))
+    layout = with_routes(layout, [edge[:2] for edges in panels.values() for edge in edges])
     across = 2 if len(panels) == 4 else min(3, len(panels))
     down = -(-len(panels) // across)
     left, right, low, high = _extent(layout)
     width, height = max(right - left, SMALLEST[0]), max(high - low, SMALLEST[1])
-    foot, head = FOOT if legend else 0.0, TITLE if any(panels) else 0.0
-    total = (max(across * width, 1.75 * len(legend)), down * (height + head) + foot)
+    scale = min(max(across * width / PAGE, 1.0), LARGEST)  # of words that are read beside a page
+    foot, head = FOOT * scale if legend else 0.0, TITLE * scale if any(panels) else 0.0
+    total = (max(across * width, 1.75 * scale * len(legend)), down * (height + head) + foot)
     figure = Figure(figsize=total, dpi=120)
     for k, (title, edges) in enumerate(panels.items()):
         bottom = foot + (down - 1 - k // across) * (height + head)
@@ -127,26 +132,19 @@ def draw_panels(
         axes.set_ylim((high + low - height) / 2, (high + low + height) / 2)
         axes.set_axis_off()
         if title:
-            axes.set_title(title, fontsize=FONT + 1, color=INK, pad=4)
+            axes.set_title(title, fontsize=(FONT + 1) * scale, color=INK, pad=4)
         _draw_on(axes, layout, edges)
     if legend:
-        draw_legend(figure, legend)
+        draw_legend(figure, legend, scale=scale)
     return figure
 
 
-def _common_layout(nodes: Sequence[str], panels: Mapping[str, Sequence[DrawnEdge]]) -> GraphLayout:
+def _layout(nodes: Sequence[str], edges: Sequence[DrawnEdge]) -> GraphLayout:
     firm: list[Edge] = []
     loose: list[Edge] = []
-    known: Counter[Edge] = Counter()
-    for edges in panels.values():
-        here: Counter[Edge] = Counter()
-        turned = (_upright(edge) for edge in edges)
-        for edge in sorted(turned, key=lambda e: (_rank(e), e.source, e.target)):
-            pair = sorted_pair(edge.source, edge.target)
-            here[pair] += 1
-            if here[pair] > known[pair]:
-                (firm if _rank(edge) < len(FIRM) else loose).append((edge.source, edge.target))
-        known |= here
+    turned = (_upright(edge) for edge in edges)
+    for edge in sorted(turned, key=lambda e: (_rank(e), e.source, e.target)):
+        (firm if _rank(edge) < len(FIRM) else loose).append((edge.source, edge.target))
     return lay_out(nodes, firm, loose)
 
 
@@ -167,9 +165,13 @@ def _draw_on(axes: Axes, layout: GraphLayout, edges: Sequence[DrawnEdge]) -> Non
         beside = drawn[pair] - (lanes[pair] - 1) / 2
         drawn[pair] += 1
         there = (edge.source, edge.target)
-        known = there in layout.routes
-        curve = edge_curve(layout, there if known else there[::-1], beside=beside)
-        draw_curve(axes, curve if known else curve[::-1], edge.style, *edge.ends)
+        if there in layout.routes:
+            curve = edge_curve(layout, there, beside=beside)
+        elif there[::-1] in layout.routes:
+            curve = edge_curve(layout, there[::-1], beside=beside)[::-1]
+        else:
+            curve = arc(layout, there, beside=beside)
+        draw_curve(axes, curve, edge.style, *edge.ends)
     for name, at in layout.positions.items():
         draw_box(axes, name, at, layout.widths[name])
 

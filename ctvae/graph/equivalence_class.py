@@ -245,6 +245,12 @@ class _Class:
 
 
 def _closed(graph: CausalGraph) -> Adjacency:
+    if not isinstance(graph, CausalGraph):
+        msg = (
+            f"a class is that of a CausalGraph, got {type(graph).__name__}; read it by "
+            "CausalGraph.from_networkx(...), from_numpy(...) or from_causallearn(...)"
+        )
+        raise GraphError(msg)
     if graph.bidirected:
         msg = (
             f"the members of a class are DAGs, got kind {graph.kind.value} with "

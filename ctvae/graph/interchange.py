@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Int8
 
+from ctvae.errors import GraphError
 from ctvae.graph import formats, text_formats
 from ctvae.graph.drawing import draw_marks
 from ctvae.graph.marks import Edge, Marks
@@ -98,17 +99,32 @@ class Interchange(ABC):
         """Reads a graph of causal-learn.
 
         Args:
-            graph: A ``GeneralGraph``, the object that its ``pc`` returns, or the bare endpoint
-                matrix (``i -> j`` is ``G[i, j] = -1`` and ``G[j, i] = 1``).
+            graph: A ``GeneralGraph``, what its ``pc``, ``ges`` (a ``dict`` with ``"G"``) or
+                ``fci`` (a tuple) returns, or the bare endpoint matrix (``i -> j`` is
+                ``G[i, j] = -1`` and ``G[j, i] = 1``).
             nodes: The names; ``None`` keeps the graph's own (``X1, X2, ...`` for a matrix).
 
         Returns:
             The graph; circle marks make it a PAG.
+
+        Raises:
+            GraphError: When it is none of these.
         """
+        if isinstance(graph, Mapping):
+            graph = graph.get("G")
+        elif isinstance(graph, tuple) and graph:
+            graph = graph[0]
         graph = getattr(graph, "G", graph)
         if nodes is None and hasattr(graph, "get_node_names"):
             nodes = graph.get_node_names()
-        return cls(*formats.from_endpoints(np.asarray(getattr(graph, "graph", graph)), nodes))
+        codes = np.asarray(getattr(graph, "graph", graph))
+        if codes.dtype.kind not in "iuf" or codes.ndim != 2:
+            msg = (
+                "from_causallearn takes a GeneralGraph, what pc, ges or fci return, or an endpoint "
+                f"matrix of numpy, got {type(graph).__name__}"
+            )
+            raise GraphError(msg)
+        return cls(*formats.from_endpoints(codes, nodes))
 
     def to_causallearn(self) -> Any:  # noqa: ANN401  # an untyped package, loaded at use
         """Makes causal-learn's graph object.

@@ -18,10 +18,11 @@ from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.knowledge import Constraints, Knowledge
 from ctvae.graph.local_scores import LocalScores
+from ctvae.graph.odd_columns import without_constants
 from ctvae.graph.posterior_dags import descendant_shares, draw_dags
 from ctvae.graph.scores import BDeuScores, check_score_settings
 from ctvae.graph.target_scores import UnknownTargetScores, scores_of
-from ctvae.randomness import Seed, spawn
+from ctvae.randomness import Seed, check_count, spawn
 from ctvae.regimes import Samples
 
 __all__ = ["InterventionalBDeu", "check_parent_limit", "equivalence_status", "score_gains"]
@@ -43,7 +44,8 @@ class InterventionalBDeu:
     observational and interventional rows are used together; without targets this is Bayesian
     network learning. Where only the regimes of rows are known, the score finds their targets as
     well (``UnknownTargetScores``). Assumes no hidden common cause and independent rows; known
-    targets were set whatever their parents, unknown ones may also be soft.
+    targets were set whatever their parents, unknown ones may also be soft. A slot that holds one
+    code in all rows gets no edges, whatever the prior says.
 
     Two priors over DAGs stand behind the two answers. The graph maximises the score above, whose
     prior is uniform over parent-set sizes (times the penalty). The edge probabilities average
@@ -86,9 +88,11 @@ class InterventionalBDeu:
 
     def __post_init__(self) -> None:
         check_score_settings(self.equivalent_sample_size, self.edge_penalty)
-        if self.max_parents is not None and self.max_parents < 0:
-            msg = f"max_parents must be at least 0, or None for no limit, got {self.max_parents}"
+        limit = self.max_parents
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            msg = f"max_parents must be an integer at least 0, or None for no limit, got {limit!r}"
             raise DataError(msg)
+        check_count(self.max_slots, "max_slots", least=1)
 
     def discover(
         self, samples: Samples, *, knowledge: Knowledge | None = None, seed: Seed = 0
@@ -124,6 +128,7 @@ class InterventionalBDeu:
         back = np.argsort(by_name)
         scores = scores_of(samples, by_name, equivalent_sample_size=self.equivalent_sample_size)
         rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
+        rules = without_constants(rules, samples, by_name)
         check_parent_limit(rules, slots if self.max_parents is None else self.max_parents)
         table = self._score_table(scores, rules, samples.codes.device)
         parents = order_search.best_dag(table)
@@ -201,7 +206,8 @@ def check_parent_limit(rules: Constraints, max_parents: int) -> None:
     """
     most = int(rules.required.sum(0).max(initial=0))
     if most > max_parents:
-        msg = f"the knowledge requires {most} parents of one slot; raise max_parents={max_parents}"
+        msg = f"the knowledge requires {most} parents of one slot, more than max_parents, which is "
+        msg += f"{max_parents}; raise it"
         raise GraphError(msg)
 
 

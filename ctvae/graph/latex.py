@@ -89,11 +89,12 @@ def to_latex(table: Table, *, caption: str, label: str) -> str:
         label: The label for ``\ref``.
 
     Returns:
-        A ``table`` environment.
+        A ``table`` environment, below a comment with what it needs.
 
     Example:
         >>> from ctvae.graph.tables import Row
         >>> print(to_latex(Table([Column("SHD")], [Row("PC", [Cell(3)])]), caption="C", label="t"))
+        % needs \usepackage{booktabs}
         \begin{table}
           \caption{C}
           \label{t}
@@ -125,6 +126,7 @@ def to_latex(table: Table, *, caption: str, label: str) -> str:
     if any(cell.half_width is not None for row in table.rows for cell in row.cells):
         head += rf"\def\interval#1{{{{{size.interval}\,$\pm$\,#1}}}}"
     return "\n".join([
+        r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         rf"  \caption{{{escape_latex(caption)}}}",
         rf"  \label{{{label}}}",

@@ -17,7 +17,7 @@ from ctvae.graph.marks import Edge, sorted_pair
 from ctvae.graph.orientation import point_down
 from ctvae.plotting import BOX_HEIGHT, text_width
 
-__all__ = ["LANE", "GraphLayout", "lay_out"]
+__all__ = ["BESIDE", "LANE", "GraphLayout", "lay_out"]
 
 PADDING, GAP, BESIDE = 0.3, 0.3, 0.2  # inches: in a box, between boxes, from a line to a box
 LANE = 0.16  # inches from line to line

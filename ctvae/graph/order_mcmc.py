@@ -16,6 +16,7 @@ from ctvae.graph.causal_graph import CausalGraph
 from ctvae.graph.discovery import DiscoveryResult, DiscoveryStatus, EdgeEvidence
 from ctvae.graph.interventional import check_parent_limit, equivalence_status, find_targets
 from ctvae.graph.knowledge import Constraints, Knowledge
+from ctvae.graph.odd_columns import without_constants
 from ctvae.graph.order_moves import CLEAR_GAIN, OrderWorth, climb, move, resample
 from ctvae.graph.parent_tables import ParentTables, other_candidates, rank_candidates
 from ctvae.graph.posterior_dags import ParentMasks, descendant_shares, draw_given_order
@@ -54,7 +55,8 @@ class OrderMCMC:
 
     Where only the regimes of rows are known, the score finds their targets as well
     (``UnknownTargetScores``). Assumes no hidden common cause and independent rows; known targets
-    were set whatever their parents, unknown ones may also be soft. Columns are put in
+    were set whatever their parents, unknown ones may also be soft. A slot that holds one code in
+    all rows gets no edges, whatever the prior says. Columns are put in
     the order of their names, so permuting them permutes the answer and changes nothing else.
 
     Args:
@@ -124,6 +126,7 @@ class OrderMCMC:
         scores = scores_of(samples, by_name, equivalent_sample_size=self.equivalent_sample_size)
         seeds = [np.random.default_rng(s) for s in spawn(seed, 4)]
         rules = (knowledge or Knowledge()).over([names[k] for k in by_name])
+        rules = without_constants(rules, samples, by_name)
         check_parent_limit(rules, min(self.max_parents, self.max_candidates))
         tables, place = self._search(scores, rules, seeds[0])
         parents = _best_parents(tables, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,8 @@ from ctvae.graph.marks import sort_topologically
 
 if TYPE_CHECKING:
     import networkx as nx
+
+    from ctvae.graph.stability import Stability
 
 __all__ = [
     "Failure",
@@ -73,7 +75,7 @@ class Failure:
 
 
 GraphLike: TypeAlias = (
-    "CausalGraph | DiscoveryResult | nx.Graph | np.ndarray | Tensor | CausalLearnGraph"
+    "CausalGraph | DiscoveryResult | Stability | nx.Graph | np.ndarray | Tensor | CausalLearnGraph"
 )
 RunLike: TypeAlias = "GraphLike | Failure | BaseException"
 Run = TypeVar("Run")
@@ -144,17 +146,19 @@ def read_graph(graph: GraphLike, nodes: Sequence[str] | None) -> CausalGraph:
         return graph
     if isinstance(graph, DiscoveryResult):
         return graph.graph
+    if _is_stability(graph):
+        return graph.consensus()
     if isinstance(graph, np.ndarray | Tensor):
         return CausalGraph.from_numpy(_to_numpy(graph), nodes)
-    if hasattr(graph, "get_node_names") or hasattr(graph, "G"):  # causal-learn's, and its pc's
+    if _is_causal_learns(graph):
         return _read_causal_learn(graph)
     import networkx as nx
 
     if isinstance(graph, nx.Graph):
         return CausalGraph.from_networkx(graph)
     msg = (
-        "a graph to compare is a CausalGraph, a DiscoveryResult, a graph of networkx or "
-        f"causal-learn, a matrix, a Failure or an exception, got {type(graph).__name__}"
+        "a graph to compare is a CausalGraph, a DiscoveryResult, a Stability, a graph of networkx "
+        f"or causal-learn, a matrix, a Failure or an exception, got {type(graph).__name__}"
     )
     raise GraphError(msg)
 
@@ -166,11 +170,12 @@ def as_list(value: Run | Sequence[Run]) -> list[Run]:
         value: A run, or a sequence of runs.
 
     Returns:
-        The runs; a text is one thing, though none that can be read.
+        The runs; a text is one thing, though none that can be read, and so is what causal-learn's
+        ``fci`` returns.
     """
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return list(value)
-    return [value]
+    if _is_causal_learns(value) or isinstance(value, str) or not isinstance(value, Sequence):
+        return [cast("Run", value)]
+    return list(value)
 
 
 def is_named(run: RunLike) -> TypeGuard[GraphLike]:
@@ -230,10 +235,13 @@ def _read(run: RunLike, nodes: Sequence[str] | None, *, probable: bool) -> Outco
     result = run if isinstance(run, DiscoveryResult) else None
     order = graph.nodes if nodes is None else tuple(nodes)
     aligned = graph if set(order) != set(graph.nodes) else graph.reorder(order)
-    if result is None or result.edge_probabilities is None:
+    found = None if result is None else result.edge_probabilities
+    if _is_stability(run):  # an undirected edge speaks for either way
+        found = run.directed + (run.adjacent - run.directed - run.directed.T) / 2
+    if found is None:
         return Outcome(aligned, result=result)
-    index = [result.graph.nodes.index(name) for name in aligned.nodes]
-    matrix = _to_numpy(result.edge_probabilities).astype(np.float64)[np.ix_(index, index)]
+    index = [graph.nodes.index(name) for name in aligned.nodes]
+    matrix = _to_numpy(found).astype(np.float64)[np.ix_(index, index)]
     return Outcome(aligned, matrix, result)
 
 
@@ -273,6 +281,18 @@ def _check_probabilities(matrix: np.ndarray, nodes: Sequence[str] | None) -> np.
         )
         raise GraphError(msg)
     return values
+
+
+def _is_stability(value: object) -> TypeGuard[Stability]:
+    return hasattr(value, "consensus")  # its file imports this one
+
+
+def _is_causal_learns(value: object) -> bool:
+    """Knows a graph of causal-learn's, or what its ``pc``, ``ges`` or ``fci`` returns."""
+    if isinstance(value, tuple):  # fci's graph, and a list of its edges
+        value = value[0] if len(value) == 2 and isinstance(value[1], list) else None
+    held = isinstance(value, Mapping) and "G" in value
+    return held or hasattr(value, "get_node_names") or hasattr(value, "G")
 
 
 def _read_causal_learn(graph: Any) -> CausalGraph:  # noqa: ANN401  # an untyped package

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 from jaxtyping import Float
@@ -150,11 +151,12 @@ def check_test_settings(alpha: float, max_conditioning: int | None, test: Indepe
     Raises:
         DataError: When one is out of range.
     """
-    if not 0 < alpha < 1:
-        msg = f"alpha is the level of a test, above 0 and below 1; got {alpha}"
+    if not isinstance(alpha, SupportsFloat) or not 0 < alpha < 1:
+        msg = f"alpha is the level of a test, above 0 and below 1; got {alpha!r}"
         raise DataError(msg)
-    if max_conditioning is not None and max_conditioning < 0:
-        msg = f"max_conditioning must be at least 0, or None, got {max_conditioning}"
+    whole = isinstance(max_conditioning, SupportsIndex) and not isinstance(max_conditioning, bool)
+    if max_conditioning is not None and (not whole or max_conditioning < 0):
+        msg = f"max_conditioning must be an integer at least 0, or None, got {max_conditioning!r}"
         raise DataError(msg)
     if isinstance(test, type) or not hasattr(test, "bind"):
         msg = f"test must be an object with bind(), such as GSquared(), got {test!r}"

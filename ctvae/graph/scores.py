@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from typing import SupportsFloat
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -36,11 +37,11 @@ def check_score_settings(equivalent_sample_size: float, edge_penalty: float) -> 
     Raises:
         DataError: When the first is not above 0, or the second below 0.
     """
-    if not equivalent_sample_size > 0:
-        msg = f"equivalent_sample_size must be above 0 rows, got {equivalent_sample_size}"
+    if not isinstance(equivalent_sample_size, SupportsFloat) or not equivalent_sample_size > 0:
+        msg = f"equivalent_sample_size must be above 0 rows, got {equivalent_sample_size!r}"
         raise DataError(msg)
-    if not edge_penalty >= 0:
-        msg = f"edge_penalty must be at least 0 nats, got {edge_penalty}"
+    if not isinstance(edge_penalty, SupportsFloat) or not edge_penalty >= 0:
+        msg = f"edge_penalty must be at least 0 nats, got {edge_penalty!r}"
         raise DataError(msg)
 
 
@@ -149,8 +150,8 @@ class BDeuScores:
         if targets is not None and targets.shape != codes.shape:
             msg = f"targets must be {tuple(codes.shape)} as the codes, got {tuple(targets.shape)}"
             raise ShapeError(msg)
-        if not equivalent_sample_size > 0:
-            msg = f"equivalent_sample_size must be above 0 rows, got {equivalent_sample_size}"
+        if not isinstance(equivalent_sample_size, SupportsFloat) or not equivalent_sample_size > 0:
+            msg = f"equivalent_sample_size must be above 0 rows, got {equivalent_sample_size!r}"
             raise ShapeError(msg)
         self._codes = codes.long()
         self._sizes = tuple(int(size) for size in cardinalities)

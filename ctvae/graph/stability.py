@@ -120,8 +120,9 @@ def bootstrap(
         regimes: Regimes whose targets are not known, as in ``learn_graph``.
         knowledge: What the graphs must and must not hold.
         num_resamples: How many graphs are learned, at least 1.
-        n_jobs: How many at a time, in processes of their own; -1 for one on each core. On a
-            cluster, change joblib's backend: ``joblib.parallel_config(backend="dask")``.
+        n_jobs: How many at a time, in processes of their own, each of which first imports torch
+            for some seconds; -1 for one on each core. On a cluster, change joblib's backend:
+            ``joblib.parallel_config(backend="dask")``.
         seed: For the rows drawn and for methods that draw.
         progress: Told after each graph how many are done, and how many there are.
 
@@ -225,6 +226,9 @@ def _collect(
 ) -> Stability:
     from joblib import Parallel, delayed
 
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        msg = f"n_jobs= takes an integer of at least 1, or -1 for one on each core, got {n_jobs!r}"
+        raise DataError(msg)
     jobs = (delayed(_learn)(samples, method, knowledge, one) for samples, one in runs)
     found: list[CausalGraph | Failure] = []
     for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):

@@ -75,7 +75,8 @@ def from_dot(text: str) -> Marks:
     """Reads Graphviz' DOT language: nodes, edges and the marks at their ends.
 
     Args:
-        text: A ``graph`` or ``digraph`` without subgraphs other than ``{a b}`` as an edge's end.
+        text: A ``graph`` or ``digraph``. Subgraphs count for their nodes and edges, ``edge [...]``
+            for the edges below it; as an edge's end braces may hold names alone, ``{a b}``.
 
     Returns:
         The graph, nodes in order of appearance.
@@ -176,9 +177,18 @@ def _statements(text: str, kinds: Sequence[str]) -> Iterator[_Statement]:
         raise FormatError(msg)
     body = tokens[len(words) + 1 : -1]
     place = 0
+    defaults: list[dict[str, str]] = [{}]  # of edges, one for each brace that is open
     while place < len(body):
         if body[place] in {";", ","}:
             place += 1
+            continue
+        if _is_mark(body, place, "}") and len(defaults) > 1:
+            defaults.pop()
+            place += 1
+            continue
+        if (brace := _brace(body, place)) is not None and not _is_end(body, brace):
+            defaults.append(dict(defaults[-1]))
+            place = brace + 1
             continue
         ends, operators = [], []
         while True:
@@ -191,10 +201,12 @@ def _statements(text: str, kinds: Sequence[str]) -> Iterator[_Statement]:
         attributes, place = _attributes(body, place)
         if place < len(body) and body[place] == "=":  # a setting of the whole picture
             place += 2
+        elif ends == [["edge"]]:
+            defaults[-1].update(attributes)
         elif not operators and ends[0][0] not in {"node", "edge", "graph", "bb"}:
             yield _Statement(ends[0], None, [], attributes)
         for k, operator in enumerate(operators):
-            yield _Statement(ends[k], operator, ends[k + 1], attributes)
+            yield _Statement(ends[k], operator, ends[k + 1], defaults[-1] | attributes)
 
 
 def _tokens(text: str) -> list[str]:
@@ -222,14 +234,46 @@ class _Name(str):
     __slots__ = ()
 
 
+def _brace(tokens: Sequence[str], place: int) -> int | None:
+    """Finds the brace that opens here, perhaps after ``subgraph NAME``."""
+    if tokens[place] == "subgraph":
+        place += 1
+        place += place < len(tokens) and isinstance(tokens[place], _Name)
+    return place if _is_mark(tokens, place, "{") else None
+
+
+def _is_mark(tokens: Sequence[str], place: int, mark: str) -> bool:
+    there = tokens[place : place + 1]
+    return list(there) == [mark] and not isinstance(there[0], _Name)
+
+
+def _is_end(tokens: Sequence[str], brace: int) -> bool:
+    """Says whether an edge leaves from what stands in these braces."""
+    after = _close(tokens, brace) + 1
+    return after < len(tokens) and tokens[after] in OPERATORS
+
+
+def _close(tokens: Sequence[str], brace: int) -> int:
+    depth = 0
+    for place, token in enumerate(tokens[brace:], brace):
+        depth += 0 if isinstance(token, _Name) else {"{": 1, "}": -1}.get(token, 0)
+        if not depth:
+            return place
+    msg = "a brace of this graph is never closed"
+    raise FormatError(msg)
+
+
 def _end(tokens: Sequence[str], place: int) -> tuple[list[str], int]:
+    brace = _brace(tokens, place) if place < len(tokens) else None
+    if brace is not None:
+        close = _close(tokens, brace)
+        inside = [t for t in tokens[brace + 1 : close] if isinstance(t, _Name) or t not in ";,"]
+        if not inside or not all(isinstance(t, _Name) for t in inside):
+            msg = "braces at the end of an edge hold names alone; write their edges before it"
+            raise FormatError(msg)
+        return [str(t) for t in inside], close + 1
     if place < len(tokens) and isinstance(tokens[place], _Name):
         return [str(tokens[place])], place + 1
-    if place < len(tokens) and tokens[place] == "{":
-        close = list(tokens).index("}", place) if "}" in tokens[place:] else len(tokens)
-        names = [str(t) for t in tokens[place + 1 : close] if isinstance(t, _Name)]
-        if names and close < len(tokens):
-            return names, close + 1
     got = tokens[place] if place < len(tokens) else "the end"
     msg = f"expected a node's name in a graph, got {got!r}"
     raise FormatError(msg)

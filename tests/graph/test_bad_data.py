@@ -74,6 +74,45 @@ def test_a_constant_column_has_no_edges(make):
     assert result.graph.mark("slot0", "slot2") != "none"
 
 
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"NoiseCorrected"}))
+def test_a_constant_column_is_told_and_has_no_edges(name, size):
+    """Beside one parent: priors over sizes prefer two parents to one, whatever the other says."""
+    draw = torch.Generator().manual_seed(1)
+    a = torch.randint(2, (600,), generator=draw)
+    flip = torch.rand(600, generator=draw) < 0.1
+    codes = torch.stack([a, a ^ flip, torch.zeros_like(a)], 1)
+    slots = SlotSpace.from_cardinalities({"a": 2, "c": 2, "still": size})
+    result = learn(METHODS[name](2), codes, slots)
+    assert result.graph.neighbours("still") == result.graph.parents("still") == ()
+    assert result.graph.children("still") == ()
+    assert result.warnings == ("still: one code in all 600 rows, of which no edge can be learned",)
+    assert "still: one code" in repr(result)
+    if result.edge_probabilities is not None:
+        assert float(result.edge_probabilities[2].max()) < 0.5
+
+
+def test_a_column_that_numbers_the_rows_is_told():
+    codes = torch.stack([torch.arange(50) % 2, torch.arange(50)], 1)
+    slots = SlotSpace.from_cardinalities({"a": 2, "id": 50})
+    result = learn_graph(codes, slots, method=GES())
+    assert result.warnings == (
+        "id: 50 codes in 50 rows; leave the column out if it numbers the rows",
+    )
+
+
+def test_what_was_set_is_no_constant():
+    """The slot is 1 wherever it was set, and 0 elsewhere: a cause of the other all the same."""
+    draw = torch.Generator().manual_seed(2)
+    still = torch.arange(800) % 2
+    effect = still ^ (torch.rand(800, generator=draw) < 0.1)
+    targets = torch.stack([still == 1, torch.zeros(800, dtype=torch.bool)], 1)
+    for method in (InterventionalBDeu(), OrderMCMC()):
+        result = learn_graph(torch.stack([still, effect], 1), method=method, targets=targets)
+        assert result.graph.mark("slot0", "slot1") == "->"
+        assert result.warnings == ()
+
+
 NEED_ROWS = {"PC, residual test", "CD-NOD", "DifferentiableDiscovery"}
 
 

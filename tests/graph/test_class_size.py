@@ -7,6 +7,7 @@ import math
 import time
 from collections import Counter
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -145,6 +146,8 @@ def test_bad_input_is_refused():
     for ask in (class_size, class_members, sample_member):
         with pytest.raises(GraphError, match="no DAG extends"):
             ask(square)
+        with pytest.raises(GraphError, match=r"got DiGraph; read it by CausalGraph.from_networkx"):
+            ask(nx.DiGraph([("a", "b")]))
     with pytest.raises(ShapeError, match="limit"):
         class_members(square.relabel({}), limit=-1)
 

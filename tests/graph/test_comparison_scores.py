@@ -347,7 +347,7 @@ def test_causal_learns_graphs_are_read_and_its_pags_have_no_shd():
     table = compare_graphs({"FCI": theirs}, truth=TRUTH)
     assert table.graphs["FCI"].kind is GraphKind.PAG
     assert table.rows[0].shd is None
-    assert "endpoint_confusion" in table.to_markdown()
+    assert "endpoint_confusion" in table.rows[0].undefined[GraphScore.SHD]
     with pytest.raises(GraphError, match="endpoint marks"):
         compare_graphs({"FCI": theirs}, truth=TRUTH, scores=[GraphScore.SHD])
 
@@ -361,6 +361,8 @@ def test_a_pag_has_no_shd_on_either_side():
 
 S = GraphScore
 BAD = {
+    "a list": (lambda: compare_graphs([CHAIN, CHAIN]), r"takes \{'name': graph\}.* got list"),  # type: ignore[arg-type]
+    "one node": (lambda: compare_graphs({"m": CHAIN}).explain("a", "a"), "got 'a' twice"),
     "no runs": (lambda: compare_graphs({"PC": []}), "PC has no runs"),
     "SID of a CPDAG": (
         lambda: compare_graphs({"PC": CHAIN.cpdag()}, truth=CHAIN, scores=[S.SID]),

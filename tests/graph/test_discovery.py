@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,10 +18,12 @@ from ctvae.graph import (
     DiscoveryStatus,
     EdgeEvidence,
     InterventionalBDeu,
+    Knowledge,
     learn_graph,
 )
 from ctvae.graph.colliders import Orientation
 from ctvae.graph.pc import untangle
+from ctvae.randomness import Seed
 from ctvae.regimes import Regime, Samples
 from ctvae.slots import Slot, SlotSpace
 
@@ -57,10 +62,20 @@ BAD = {
     "no rows": (lambda: learn_graph(CODES[:0], SLOTS, method=PC()), DataError, "no rows"),
     "no rows, no slots": (lambda: learn_graph(CODES[:0], method=PC()), DataError, "no rows"),
     "one axis": (lambda: learn_graph(CODES[0], method=PC()), ShapeError, r"got shape \(3,\)"),
-    "numpy": (
-        lambda: learn_graph(CODES.numpy(), method=PC()),  # type: ignore[arg-type]  # a user may
+    "a float array": (
+        lambda: learn_graph(CODES.double().numpy(), method=PC()),
         ShapeError,
-        "got ndarray",
+        "got ndarray of float64; codes are integers",
+    ),
+    "a frame": (
+        lambda: learn_graph(pd.DataFrame(CODES.numpy()), method=PC()),
+        ShapeError,
+        "got DataFrame; ct.data.read_columns makes Samples",
+    ),
+    "names of two columns": (
+        lambda: learn_graph(CODES, ["a", "b"], method=PC()),
+        ShapeError,
+        "2",
     ),
     "floats": (lambda: learn_graph(CODES.double(), method=PC()), CodeError, "a slot is finite"),
     "outside": (
@@ -136,6 +151,13 @@ def test_edges_on_a_cycle_become_undirected():
     assert found.directed == {("slot2", "slot3")}
 
 
+def test_arrays_and_names_are_enough():
+    want = learn_graph(CODES, [Slot(name, 2) for name in "abc"], method=GES())
+    for dtype in (np.int64, np.int8, np.uint16):
+        result = learn_graph(CODES.numpy().astype(dtype), ["a", "b", "c"], method=GES())
+        assert result.graph == want.graph
+
+
 def test_a_third_party_method_needs_only_discover():
     class Empty:
         def discover(self, samples, *, knowledge=None, seed=0):
@@ -145,6 +167,19 @@ def test_a_third_party_method_needs_only_discover():
     result = learn_graph(CODES, method=Empty())
     assert result.graph.num_edges == 0
     assert str(result.evidence(0, 1)) == "slot0 no edge to slot1: no evidence kept"
+
+
+def test_a_method_without_knowledge_is_not_asked_for_it():
+    class Plain:
+        def discover(self, samples: Samples, *, seed: Seed = 0) -> DiscoveryResult:
+            graph = CausalGraph.from_edges(nodes=samples.slots.names)
+            return DiscoveryResult(graph, DiscoveryStatus.DONE, PC(), len(samples), 0.0)
+
+    plain: Any = Plain()  # not what the protocol says in full
+    assert learn_graph(CODES, method=plain).graph.num_edges == 0
+    known = Knowledge(forbidden=[("slot0", "slot1")])
+    with pytest.raises(GraphError, match="takes no knowledge"):
+        learn_graph(CODES, method=plain, knowledge=known)
 
 
 def test_rows_with_missing_entries_are_refused():

@@ -127,6 +127,23 @@ def test_cd_nod_finds_what_changes_and_directs_by_it(shared_data):
     assert learn_graph(samples, method=CDNOD()).graph == result.graph
 
 
+def test_cd_nod_tells_of_the_regime_and_of_what_it_cannot_place():
+    draw = torch.Generator().manual_seed(0)
+    regimes = torch.arange(2000) // 1000
+    a = (torch.rand(2000, generator=draw) < 0.3 + 0.4 * regimes).long()
+    b = a ^ (torch.rand(2000, generator=draw) < 0.1).long()
+    result = learn_graph(torch.stack([a, b], 1), method=CDNOD(), regimes=regimes)
+    assert result.changing_slots == ("slot0",)
+    assert result.status is DiscoveryStatus.DONE
+    assert result.evidence("(regime)", "slot0").mark == "->"
+    assert result.evidence("(regime)", "slot1").mark == "none"
+    assert result.evidence("slot1", "(regime)").separating_set == ("slot0",)
+    # either of two equal slots parts the regime from the other
+    result = learn_graph(torch.stack([a, a], 1), method=CDNOD(), regimes=regimes)
+    assert result.changing_slots == ()
+    assert result.status is DiscoveryStatus.UNPLACED_CHANGE
+
+
 def test_cd_nod_needs_two_regimes():
     with pytest.raises(RegimeError, match="these rows are of one only; pass regimes="):
         learn_graph(torch.zeros(5, 2, dtype=torch.long), method=CDNOD())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 
 import ctvae as ct
 from ctvae.errors import FormatError, GraphError
-from ctvae.graph import CausalGraph
+from ctvae.graph import CausalGraph, compare_graphs
 from tests.graph.oracles import dags
 
 MIXED = CausalGraph.from_edges(
@@ -99,6 +100,24 @@ def test_causallearn_convention():
     assert not general.is_parent_of(*general.nodes[::-1])
 
 
+def test_what_causal_learns_searches_return():
+    """``ges`` a dict, ``fci`` a graph and its edges, ``pc`` an object with ``G``."""
+    want = CausalGraph.from_edges([("a", "b")])
+    general = want.to_causallearn()
+    returned = {
+        "ges": {"G": general, "score": -1.0, "update1": []},
+        "fci": (general, general.get_graph_edges()),
+        "pc": SimpleNamespace(G=general),
+    }
+    for one in returned.values():
+        assert CausalGraph.from_causallearn(one) == want
+    assert dict(compare_graphs(returned).graphs) == dict.fromkeys(returned, want)
+    wrong: list[object] = [[general], {}, "a -> b", (), None]
+    for bad in wrong:
+        with pytest.raises(GraphError, match="from_causallearn takes a GeneralGraph, what pc"):
+            CausalGraph.from_causallearn(bad)
+
+
 def test_plain_networkx_graphs():
     assert CausalGraph.from_networkx(nx.Graph([(1, 2)])).undirected == {("1", "2")}
     assert CausalGraph.from_networkx(nx.DiGraph([("b", "a")])).directed == {("b", "a")}
@@ -145,6 +164,26 @@ def test_dot_of_others():
     assert CausalGraph.from_dot("graph { a -- b }").undirected == {("a", "b")}
 
 
+DOT_GROUPS = {
+    "cluster": ("digraph { subgraph cluster_a { label=x; a -> b } b -> c }", "a -> b, b -> c"),
+    "no name": ("digraph { subgraph { a -> b } }", "a -> b"),
+    "nested": ("digraph { subgraph x { subgraph y { a -> b } c -> a } }", "c -> a, a -> b"),
+    "rank": ("digraph { {rank=same; a; b} a -> b }", "a -> b"),
+    "end": ("digraph { subgraph x {a; b} -> c }", "a -> c, b -> c"),
+    "edges in braces": ("digraph { { a -> b } }", "a -> b"),
+    "default": ("digraph { edge [dir=back]; a -> b; b -> c [dir=forward] }", "b -> a, b -> c"),
+    "scope": ("digraph { subgraph x { edge [dir=back] a -> b } b -> c }", "b -> a, b -> c"),
+    "inherited": ("digraph { edge [dir=back] subgraph x { a -> b } }", "b -> a"),
+}
+
+
+@pytest.mark.parametrize(("text", "edges"), DOT_GROUPS.values(), ids=DOT_GROUPS.keys())
+def test_dot_groups_and_defaults(text, edges):
+    """What Graphviz' language reference says of subgraphs and of ``edge [...]``."""
+    want = [tuple(edge.split(" -> ")) for edge in edges.split(", ")]
+    assert CausalGraph.from_dot(text) == CausalGraph.from_edges(want)
+
+
 def test_dagitty_of_others():
     """As dagitty.net gives it out, with positions and roles."""
     text = """dag {
@@ -177,6 +216,8 @@ BAD_TEXT = {
     "subgraph": (CausalGraph.from_dot, "digraph { a -> }", "expected a node's name.*the end"),
     "dot circle": (CausalGraph.from_dot, "digraph { a @-> b }", "DOT has the edges"),
     "direction": (CausalGraph.from_dot, "digraph { a -> b [dir=up] }", "got 'up'"),
+    "open": (CausalGraph.from_dot, "digraph { subgraph x { a -> b }", "never closed"),
+    "group": (CausalGraph.from_dot, "digraph { a -> {b -> c} }", "hold names alone"),
     "character": (CausalGraph.from_dagitty, "dag { a > b }", "cannot read '> b }'"),
     "no gml": (CausalGraph.from_gml, "digraph {", "this is no GML"),
     "no bif": (CausalGraph.from_bif, "<xml>", "this is no BIF text"),

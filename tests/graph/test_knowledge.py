@@ -130,7 +130,7 @@ BAD = {
             method=OrderMCMC(max_parents=1),
             knowledge=Knowledge(required=[("slot0", "slot2"), ("slot1", "slot2")]),
         ),
-        "requires 2 parents of one slot; raise max_parents=1",
+        "requires 2 parents of one slot, more than max_parents, which is 1",
     ),
 }
 

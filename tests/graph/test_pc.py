@@ -161,6 +161,8 @@ def test_conditioning_limit_and_trivial_slots(collider):
 BAD = {
     "alpha 0": (lambda: PC(alpha=0.0), "above 0 and below 1; got 0.0"),
     "alpha nan": (lambda: PC(alpha=float("nan")), "got nan"),
+    "alpha a": (lambda: PC(alpha="a"), "above 0 and below 1; got 'a'"),  # type: ignore[arg-type]
+    "half a slot": (lambda: PC(max_conditioning=0.5), "an integer at least 0"),  # type: ignore[arg-type]
     "conditioning": (lambda: PC(max_conditioning=-1), "at least 0, or None, got -1"),
     "test": (
         lambda: PC(test="gsq"),  # type: ignore[arg-type]  # what a user may write

@@ -119,6 +119,13 @@ def test_failures_are_kept_and_progress_is_told(rows):
         bootstrap(rows, method=Broken(), num_resamples=3)
 
 
+@pytest.mark.parametrize("n_jobs", [0, 1.5, True, "2"])
+def test_a_wrong_number_of_processes_is_refused(rows, n_jobs):
+    for ask in (bootstrap, permute_columns):
+        with pytest.raises(DataError, match="n_jobs= takes an integer of at least 1, or -1"):
+            ask(rows, method=GES(), n_jobs=n_jobs)
+
+
 def test_consensus_makes_no_cycle():
     edges = [("a", "b"), ("b", "c"), ("c", "a")]
     graphs = tuple(
