@@ -37,7 +37,7 @@ gpu: $(STAMP)  ## the same tests on an accelerator
 	$(BIN)/python -m pytest -q --device cuda
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "setting up $(VENV) (once, about a minute) ..."
+	@echo "setting up $(VENV) (once, a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq -e '.[dev,docs]' -c constraints.txt
 	@touch $@
