@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmarks import records
 from ctvae.data import (
+    CausalPairs,
     CausalWorld,
     SpriteScene,
     chain_graph,
@@ -23,13 +24,14 @@ from ctvae.data.images import ImageSet
 from ctvae.graph import CausalGraph, OrderMCMC, learn_graph
 from ctvae.graph.distances import shd
 from ctvae.mechanisms import SetAction
+from ctvae.mechanisms.merging import Done
 from ctvae.models import CTVAE, CTVAEConfig
 from ctvae.models.readers import CodeReader
 from ctvae.nn import recompute_batch_norm
 from ctvae.randomness import make_generator, scoped_seed
 from ctvae.regimes import Regime, Samples
 from ctvae.scm import SCM
-from ctvae.slots import Slot, SlotSpace
+from ctvae.slots import Slot, SlotKey, SlotSpace
 from ctvae.training import DecoderStage, ReadingStage, TrainingConfig, fit
 
 SCENE = SpriteScene()
@@ -189,7 +191,7 @@ def worlds(case: Case, world: CausalWorld, model: CTVAE, judge: CodeReader) -> d
     drawn_right, as_true, ideal, apart, floor = [], [], [], [], []
     for k, slot in enumerate(SCENE.space):
         value = (case.seed + k) % slot.cardinality
-        do = {slot.name: value}
+        do: dict[SlotKey, Done] = {slot.name: value}
         made = model.do(do).generate(units.images, coupling=model.coupling, seed=k)
         truth = world.counterfactual_images(units.factors, nuisances, do, seed=800 + k)
         again = world.counterfactual_images(units.factors, nuisances, do, seed=900 + k)
@@ -248,13 +250,15 @@ def samples(codes: Int[Tensor, "rows slots"], seen: ImageSet, done: ImageSet) ->
     return Samples(codes, SPACE, Regime.INTERVENTIONAL, targets)
 
 
-def images(pairs: object) -> tuple[Tensor, Tensor]:
+def images(pairs: CausalPairs) -> tuple[Tensor, Tensor]:
     """The images before and after."""
-    transitions = pairs.transitions  # type: ignore[attr-defined]  # causal pairs
+    transitions = pairs.transitions
     return transitions.images[transitions.before], transitions.images[transitions.after]
 
 
-def supervised(count: int, steps: int, *, seed: int, images: object = None) -> CodeReader:
+def supervised(
+    count: int, steps: int, *, seed: int, images: CausalPairs | None = None
+) -> CodeReader:
     """Teaches a reader all factors of images.
 
     Args:
@@ -274,8 +278,8 @@ def supervised(count: int, steps: int, *, seed: int, images: object = None) -> C
         noise = torch.rand(count, SCENE.num_nuisances, generator=generator)
         pictures = SCENE.render(factors, noise)
     else:
-        factors = images.after_factors  # type: ignore[attr-defined]  # causal pairs
-        pictures = images.transitions.images[images.transitions.after]  # type: ignore[attr-defined]  # causal pairs
+        factors = images.after_factors
+        pictures = images.transitions.images[images.transitions.after]
     with scoped_seed(seed):
         reader = CodeReader(3, 64, SCENE.space.cardinalities)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=1e-3)
@@ -329,7 +333,7 @@ def summarise(rows: Sequence[dict[str, object]]) -> dict[str, object]:
     for name in dict.fromkeys(str(row["world"]) for row in rows):
         mine = [row for row in rows if row["world"] == name]
         for figure in mine[0]:
-            values = [float(r[figure]) for r in mine if isinstance(r.get(figure), int | float)]
+            values = [v for r in mine if isinstance(v := r.get(figure), int | float)]
             if values and figure != "seed":
                 mean = sum(values) / len(values)
                 extent = {"mean": mean, "lowest": min(values), "highest": max(values)}

@@ -79,7 +79,7 @@ def pairs_of_images() -> Split:
     images = mini_sprites()
     train, valid, test = split_groups(images.units, seed=SPLIT)
     pairs = [transition_pairs(images, StepBy(), rows=part) for part in (train, valid, test)]
-    return Split(*pairs, train, test)
+    return Split(pairs[0], pairs[1], pairs[2], train, test)
 
 
 def run_seed(split: Split, seed: int) -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ from ctvae.data import (
     transition_pairs,
 )
 from ctvae.evaluation import score_retrieval
-from ctvae.mechanisms import Action, ShiftAction
+from ctvae.mechanisms.actions import Action, OpenAction, SetAction, ShiftAction
 from ctvae.models import CTVAE, CTVAEConfig
 from ctvae.training import DecoderStage, TrainingConfig, fit
 
@@ -117,7 +117,9 @@ def untargeted(pairs: Transitions) -> Transitions:
 def _untargeted(action: Action) -> Action:
     if isinstance(action, ShiftAction):
         return ShiftAction(action.name, None, 1)
-    return replace(action, target=None)
+    if isinstance(action, SetAction):
+        return replace(action, target=None)
+    return OpenAction(action.name)
 
 
 def few(pairs: Transitions, share: float, generator: torch.Generator) -> Transitions:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from ctvae.counting import joint_index
 from ctvae.data import ImageSet, PairRule, StepBy, Transitions, composed_pairs, transition_pairs
-from ctvae.mechanisms import Action
 
 
 class Pairs(NamedTuple):
@@ -19,20 +17,6 @@ class Pairs(NamedTuple):
 
     before: Tensor
     after: Tensor
-
-
-@dataclass(frozen=True)
-class DoubleStep:
-    """Two steps of one factor at once: no action of ``StepBy`` does so."""
-
-    def actions(self, names: Sequence[str], cardinalities: Sequence[int]) -> tuple[Action, ...]:
-        """As many as ``StepBy`` has."""
-        return StepBy().actions(names, cardinalities)
-
-    def steps(self, factor: int, cardinalities: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Values two apart, both ways."""
-        down, ends = factor + len(cardinalities), range(cardinalities[factor] - 2)
-        return [(v, v + 2, factor) for v in ends] + [(v + 2, v, down) for v in ends]
 
 
 def without_action(pairs: Transitions, action: int) -> Transitions:
@@ -76,7 +60,7 @@ def families(images: ImageSet, rows: Tensor, *, seed: int) -> dict[str, Pairs]:
         Family to its pairs; nuisances only where the images have some.
     """
     generator = torch.Generator().manual_seed(seed)
-    double = transition_pairs(images, DoubleStep(), rows=rows)
+    double = transition_pairs(images, StepBy(2), rows=rows)
     two = composed_pairs(images, StepBy(), rows=rows)
     shuffled = rows[torch.randperm(len(rows), generator=generator)]
     found = {
@@ -136,11 +120,12 @@ def walks(
     generator = torch.Generator().manual_seed(seed)
     sizes, whole = images.moved.cardinalities, images.space.cardinalities
     columns = torch.tensor([images.space.index(slot.name) for slot in images.moved])
-    numbers = len(rule.actions(images.moved.names, sizes))
+    names = images.moved.names
+    numbers = len(rule.actions(names, sizes))
     leads = torch.full((len(sizes), numbers, max(sizes)), -1)
-    for factor in range(len(sizes)):
-        for value, other, number in rule.steps(factor, sizes):
-            leads[factor, number, value] = other
+    for change in rule.changes(names, sizes):
+        for factor, value, other in change.moves:
+            leads[factor, change.action, value] = other
     keys, order = joint_index(images.factors[rows], whole).sort()
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     found = 0

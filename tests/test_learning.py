@@ -60,7 +60,7 @@ def test_unknown_targets_are_matched() -> None:
     config = TrainingConfig(seed=1, decoder=DecoderStage(steps=2))
     history = fit(model, pairs[0], config, validation=pairs[1])
     assert sorted(history.cardinalities) == [3, 4, 4, 8, 8]
-    targets = [action.target for action in model.actions]
+    targets = [action.targets for action in model.actions]
     assert targets[:5] == targets[5:]
     assert len(set(targets)) == 5
     last = pairs[2]

@@ -198,7 +198,7 @@ def _body(
     distance, lit = torch.full_like(dx, NEVER), torch.zeros_like(dx)
     for kind, meet in enumerate((hit_sphere, hit_box, hit_cylinder, hit_cone)):
         rows = (shape == kind).nonzero()[:, 0]
-        mine = Rays(*(tuple(part[rows] for part in parts) for parts in own))
+        mine = Rays(*((a[rows], b[rows], c[rows]) for a, b, c in own))
         hit = meet(mine)
         nx, ny, nz = hit.normal
         facing = nx * lx[rows] + ny * light[1][rows] + nz * lz[rows]

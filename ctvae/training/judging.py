@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ctvae.data.cells import OPEN
 from ctvae.data.imposing import imposed_codes
-from ctvae.data.linking import OPEN
 from ctvae.inference.actions import action_posterior
 from ctvae.mechanisms.actions import target_mask
 from ctvae.models.autoencoder import fitted

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
+SEEDED = (
+    *("matching", "warm_up", "decoder", "weights", "spare", "reading", "alignment"),
+    "recombining",
+)
+"""What has a seed of its own; a new one comes last, so that the others stay."""
 JUDGED = 1024
 """Training images whose drawings are read, before their decoder teaches anything."""
 
@@ -72,9 +77,8 @@ class Run:
         run = f"{config.model_dump_json()} {model.config.model_dump_json()} {pairs!r}"
         self.checkpoint = None if checkpoint is None else Checkpoint(Path(checkpoint), run)
         self.records: dict[str, list[dict[str, float]]] = {}
-        stages = ("matching", "warm_up", "decoder", "weights", "spare", "reading", "alignment")
-        stages = (*stages, "recombining")
-        self.seeds = dict(zip(stages, spawn(config.seed, len(stages)), strict=True))
+        seeds = spawn(config.seed, len(SEEDED))
+        self.seeds = dict(zip(SEEDED, seeds, strict=True))
         self.images = pairs.images.to(self.device)
 
     def unit(self, rows: Tensor) -> Tensor:

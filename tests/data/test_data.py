@@ -26,7 +26,7 @@ from ctvae.data.worlds import colour_world
 from ctvae.errors import DataError, FormatError, RegimeError, ShapeError, UnknownActionError
 from ctvae.graph import learn_graph
 from ctvae.graph.interventional import InterventionalBDeu
-from ctvae.mechanisms.actions import ShiftAction
+from ctvae.mechanisms.actions import ShiftAction, targets_of
 from ctvae.regimes import Regime
 from ctvae.slots import SlotSpace
 
@@ -85,7 +85,7 @@ def test_pairs_differ_in_the_target_alone_and_are_all_there(
     pairs = transition_pairs(sprites, rule, rows=rows)
     assert set(pairs.used_images().tolist()) <= set(rows.tolist())
     before, after = sprites.factors[pairs.before], sprites.factors[pairs.after]
-    target = torch.tensor([a.target for a in pairs.actions])[pairs.action]
+    target = torch.tensor([targets_of(a)[0] for a in pairs.actions])[pairs.action]
     changed = before != after
     assert torch.equal(changed.nonzero()[:, 1], target)
     brute = 0

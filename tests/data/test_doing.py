@@ -9,6 +9,7 @@ from ctvae.data.doing import interventions_of, per_unit
 from ctvae.errors import UnknownActionError
 from ctvae.mechanisms import Hard, Shift
 from ctvae.mechanisms.actions import (
+    Action,
     JointAction,
     NoAction,
     OpenAction,
@@ -31,7 +32,7 @@ def test_each_kind_of_action_has_its_intervention() -> None:
 
 def test_units_are_worlds_of_their_own_actions() -> None:
     scm = SCM.from_edges([("a", "b")], cardinality={"a": 3, "b": 4}, seed=0)
-    actions = [SetAction("a=2", 0, 2), NoAction("none"), SetAction("b=0", 1, 0)]
+    actions: list[Action] = [SetAction("a=2", 0, 2), NoAction("none"), SetAction("b=0", 1, 0)]
     units, action = scm.sample(60, seed=1), torch.arange(60) % 3
     done = per_unit(interventions_of(actions, SLOTS, []), action)
     after = scm.counterfactual(units, do=done, seed=2)[:, 0]
@@ -49,6 +50,6 @@ def test_units_are_worlds_of_their_own_actions() -> None:
         (PermuteAction("turn", 0), "no intervention"),
     ],
 )
-def test_actions_that_are_no_intervention_are_refused(action, message) -> None:
+def test_actions_that_are_no_intervention_are_refused(action: Action, message: str) -> None:
     with pytest.raises(UnknownActionError, match=message):
         interventions_of([action], SLOTS, [])

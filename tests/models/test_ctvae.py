@@ -24,6 +24,7 @@ from ctvae.errors import (
 )
 from ctvae.graph import CausalGraph, InterventionalBDeu
 from ctvae.mechanisms import Hard, SetAction, ShiftAction
+from ctvae.mechanisms.actions import targets_of
 from ctvae.models import CTVAE, CTVAEConfig
 from ctvae.regimes import Regime
 from ctvae.scm import SCM
@@ -195,8 +196,8 @@ def test_names_change_no_picture_and_no_posterior(model: CTVAE, images: Tensor) 
     before = model.retrieve_action(images[:6], images[6:])
     after = named.retrieve_action(images[:6], images[6:])
     assert torch.allclose(before.probs, after.probs, atol=1e-8)
-    targets = [named.slots.names[a.target] for a in named.actions if a.target is not None]
-    assert targets == [f"factor {NAMES[a.target]}" for a in model.actions if a.target is not None]
+    targets = [named.slots.names[targets_of(a)[0]] for a in named.actions]
+    assert targets == [f"factor {NAMES[targets_of(a)[0]]}" for a in model.actions]
     assert named.scm is None
 
 
