@@ -134,13 +134,14 @@ class PairEvidence:
             msg = f"before {tuple(before.shape)} and after {tuple(after.shape)} differ in shape"
             raise ShapeError(msg)
         model, coder, law = self.model, self.model.autoencoder, fitted(self.model.transition)
-        q, r = (coder.encode_log_probs(side).exp().double() for side in (before, after))
+        quantizer, seen = fitted(coder.quantizer), coder.read(after)
+        q, r = (quantizer.log_probs(read).exp().double() for read in (coder.read(before), seen))
         surprise = code_surprise(law, self.prior, q, r)
         best = law.kernels[surprise.posterior.mode[:, 0]]  # batch, slots, codes, codes
         led = torch.einsum("bku,bkuv->bkv", q, best).argmax(-1)
         held, own = coder.encode_spare(before), coder.encode_spare(after)
         foretold = _squared_error(model, after, led, held) + self.floor
-        rebuilt = _squared_error(model, after, r.argmax(-1), own) + self.floor
+        rebuilt = _squared_error(model, after, quantizer.quantize(seen), own) + self.floor
         columns = [surprise.excess, (foretold / rebuilt).log()]
         if coder.spare:
             columns.append(((own - held).double() @ self.whitening).square().sum(1))
