@@ -173,8 +173,8 @@ class DiscoveryResult:
             that j is a descendant of i, from DAGs drawn from the posterior, so that its standard
             error is at most .016 where 1000 are; ``None`` where the method gives no posterior.
         target_probabilities: ``(regimes, slots)`` float64, ``[r, k]`` the probability that what was
-            done in regime r changed slot k's own law, given the graph; ``None`` where targets were
-            known.
+            done in regime r changed slot k's own law, given the graph; the regimes that occur, in
+            order. ``None`` where targets were known.
         thin_tables: A warning where tests had too few rows to see a dependence; ``None`` where
             there is nothing to warn of.
         changing_slots: The slots whose own law differs between regimes, where a method finds
