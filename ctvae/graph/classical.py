@@ -84,7 +84,7 @@ class FCI:
             The PAG and for every pair the test that spoke most clearly for independence.
         """
         start = time.process_time()
-        codes = observational_rows(samples, method="FCI")
+        codes = observational_rows(samples, method="FCI").codes
         names = samples.slots.names
         rules = (knowledge or Knowledge()).over(names)
         test = _Remembered(self.test.bind(codes, seed=seed))

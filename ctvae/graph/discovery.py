@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -28,6 +28,7 @@ __all__ = [
     "EdgeEvidence",
     "ThinTables",
     "as_samples",
+    "check_learnable",
     "learn_graph",
     "observational_rows",
 ]
@@ -146,7 +147,7 @@ class DiscoveryMethod(Protocol):
         """Learns a graph over the slots of some rows.
 
         Args:
-            samples: Rows of independent units.
+            samples: Rows of independent units, with their weights.
             knowledge: What the graph must and must not hold. A method that cannot obey it refuses
                 with a ``GraphError``.
             seed: The seed of a method that draws; ignored by the others.
@@ -165,7 +166,7 @@ class DiscoveryResult:
         graph: The graph over the slots, nodes in slot order.
         status: How the search ended; ``status.advice`` says what to do next.
         method: The method with its settings.
-        rows_used: How many rows the method looked at.
+        rows_used: How many rows the method looked at, each as often as it counts.
         cpu_seconds: Processor time of the search.
         edge_probabilities: ``(slots, slots)`` float64, ``[i, j]`` the posterior probability of
             ``i -> j``; ``None`` where the method gives no posterior.
@@ -244,7 +245,8 @@ def learn_graph(
     ``rows_used``. There is no default method, since none fits all data.
 
     Args:
-        codes: Codes ``(rows, slots)``, or ``Samples``, which bring slots, regime and targets.
+        codes: Codes ``(rows, slots)``, or ``Samples``, which bring slots, regime, targets and
+            weights.
         slots: The columns; ``None`` names them ``slot0, slot1, ...`` with one code more than the
             largest that occurs.
         method: ``PC(...)``, ``GES()``, ``InterventionalBDeu(...)`` or any object with ``discover``.
@@ -281,10 +283,31 @@ def learn_graph(
         )
         raise DataError(msg)
     samples = as_samples(codes, slots, targets, regimes)
+    check_learnable(samples)
+    if knowledge is not None:
+        knowledge.over(samples.slots.names)
+    result = method.discover(samples, knowledge=knowledge, seed=seed)
+    broken = None if knowledge is None else knowledge.violation(result.graph)
+    if broken is not None:
+        msg = f"{method!r} cannot obey this knowledge: {broken}; use OrderMCMC, which can"
+        raise GraphError(msg)
+    return result
+
+
+def check_learnable(samples: Samples) -> None:
+    """Refuses rows from which no graph can be learned.
+
+    Args:
+        samples: Rows.
+
+    Raises:
+        RegimeError: On edit or counterfactual rows.
+        DataError: When there are no rows, or entries that were not observed.
+    """
     if samples.observed is not None and not bool(samples.observed.all()):
         msg = (
-            "learn_graph needs complete rows, and some entries of these samples were not observed; "
-            "keep the rows that are complete, samples.observed.all(1)"
+            "a graph is learned from complete rows, and some entries of these samples were not "
+            "observed; keep the rows that are complete, samples.take_rows(samples.observed.all(1))"
         )
         raise DataError(msg)
     if not samples.regime.independent_rows:
@@ -296,20 +319,12 @@ def learn_graph(
         }[samples.regime]
         msg = f"{samples.regime.value} rows are no samples of do: {reason}"
         raise RegimeError(msg)
-    if not len(samples):
+    if not samples.num_units:
         msg = "there are no rows to learn from"
         raise DataError(msg)
-    if knowledge is not None:
-        knowledge.over(samples.slots.names)
-    result = method.discover(samples, knowledge=knowledge, seed=seed)
-    broken = None if knowledge is None else knowledge.violation(result.graph)
-    if broken is not None:
-        msg = f"{method!r} cannot obey this knowledge: {broken}; use OrderMCMC, which can"
-        raise GraphError(msg)
-    return result
 
 
-def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows slots"]:
+def observational_rows(samples: Samples, *, method: str) -> Samples:
     """Keeps the rows in which nothing was set by ``do``.
 
     Args:
@@ -317,7 +332,7 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
         method: The method's name, for the error.
 
     Returns:
-        Codes ``(rows, slots)`` of the observational rows.
+        The observational rows.
 
     Raises:
         RegimeError: When there are none.
@@ -327,14 +342,14 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
         natural = ~samples.targets.any(1)
     if samples.regimes is not None:
         natural = samples.regimes == 0
-    codes = samples.codes[natural]
-    if not len(codes):
+    kept = samples.take_rows(natural)
+    if not kept.num_units:
         msg = (
             f"{method} needs observational rows, and in each of the {len(samples)} rows something "
             "was done; use InterventionalBDeu or OrderMCMC, which learn from such rows"
         )
         raise RegimeError(msg)
-    return codes
+    return replace(kept, regime=Regime.OBSERVATIONAL, targets=None, regimes=None)
 
 
 def as_samples(

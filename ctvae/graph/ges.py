@@ -73,7 +73,7 @@ class GES:
         """
         del seed
         start = time.process_time()
-        codes = observational_rows(samples, method="GES")
+        codes = observational_rows(samples, method="GES").codes
         scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
         matrix = greedy_equivalence_search(len(scores.names), scores, scores.constraints)
         graph = scores.graph(matrix)

@@ -87,7 +87,7 @@ class PC:
             a directed cycle, which contradicting colliders can make, are left undirected.
         """
         start = time.process_time()
-        codes = observational_rows(samples, method="PC")
+        codes = observational_rows(samples, method="PC").codes
         names = samples.slots.names
         rules = (knowledge or Knowledge()).over(names)
         test = self.test.bind(codes, seed=seed)

@@ -78,7 +78,7 @@ class BOSS:
             The CPDAG (with knowledge that directs more, an MPDAG) and score gains.
         """
         begun = time.process_time()
-        codes = observational_rows(samples, method="BOSS")
+        codes = observational_rows(samples, method="BOSS").codes
         scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
         dag = self._search(scores, seed)
         return _result(self, scores, dag, len(codes), begun)
@@ -165,7 +165,7 @@ class GRaSP:
             The CPDAG (with knowledge that directs more, an MPDAG) and score gains.
         """
         begun = time.process_time()
-        codes = observational_rows(samples, method="GRaSP")
+        codes = observational_rows(samples, method="GRaSP").codes
         scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
         dag = self._search(scores, seed)
         return _result(self, scores, dag, len(codes), begun)
