@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from ctvae.errors import ShapeError
+from ctvae.errors import DataError, ShapeError
 
-__all__ = ["contingency_table", "joint_index", "pair_tables"]
+__all__ = ["contingency_table", "counted_rows", "joint_index", "pair_tables"]
 
 
 def joint_index(
@@ -72,6 +72,36 @@ def contingency_table(
     else:
         counts = torch.bincount(index, weights=weights.double(), minlength=size)
     return counts.reshape(tuple(cardinalities))
+
+
+def counted_rows(
+    rows: Shaped[Tensor, "rows columns"], weights: Shaped[Tensor, " rows"]
+) -> tuple[Shaped[Tensor, "counted columns"], Float[Tensor, " counted"]]:
+    """Leaves out the rows that count for nothing.
+
+    Args:
+        rows: Rows.
+        weights: How often each row counts, one number a row.
+
+    Returns:
+        The rows that count, and their weights, float64.
+
+    Raises:
+        ShapeError: When there is not one weight for each row.
+        DataError: When a weight is negative or not finite.
+
+    Example:
+        >>> counted_rows(torch.tensor([[0], [1]]), torch.tensor([0, 2]))
+        (tensor([[1]]), tensor([2.], dtype=torch.float64))
+    """
+    if weights.shape != rows.shape[:1]:
+        msg = f"weights must be ({len(rows)},), one for each row, got {tuple(weights.shape)}"
+        raise ShapeError(msg)
+    bad = ~(torch.isfinite(weights) & (weights >= 0))
+    if bool(bad.any()):
+        msg = f"weights say how often a row counts, 0 or more, got {float(weights[bad][0])}"
+        raise DataError(msg)
+    return rows[weights > 0], weights[weights > 0].double()
 
 
 def pair_tables(
