@@ -83,7 +83,7 @@ class CDNOD:
         names = samples.slots.names
         codes = torch.cat([samples.codes, _regimes(samples)[:, None]], 1)
         rules = _with_regime((knowledge or Knowledge()).over(names))
-        test = self.test.bind(codes, seed=seed)
+        test = self.test.bind(codes, weights=samples.weights, seed=seed)
         skeleton = find_skeleton(
             test,
             len(names) + 1,
@@ -105,7 +105,7 @@ class CDNOD:
             graph=graph,
             status=done if thin is None else DiscoveryStatus.FEW_ROWS_PER_CELL,
             method=self,
-            rows_used=len(samples),
+            rows_used=samples.num_units,
             cpu_seconds=time.process_time() - start,
             edge_evidence=evidence_of_tests(graph, own),
             thin_tables=thin,

@@ -84,10 +84,10 @@ class FCI:
             The PAG and for every pair the test that spoke most clearly for independence.
         """
         start = time.process_time()
-        codes = observational_rows(samples, method="FCI").codes
+        rows = observational_rows(samples, method="FCI")
         names = samples.slots.names
         rules = (knowledge or Knowledge()).over(names)
-        test = _Remembered(self.test.bind(codes, seed=seed))
+        test = _Remembered(self.test.bind(rows.codes, weights=rows.weights, seed=seed))
         skeleton = find_skeleton(
             test,
             len(names),
@@ -95,13 +95,13 @@ class FCI:
             max_conditioning=self.max_conditioning,
             apart=rules.apart,
         )
-        graph = self._graph(codes, test, names, rules if knowledge else None)
+        graph = self._graph(rows.codes, test, names, rules if knowledge else None)
         thin = ThinTables.of(skeleton, names)
         return DiscoveryResult(
             graph=graph,
             status=DiscoveryStatus.DONE if thin is None else DiscoveryStatus.FEW_ROWS_PER_CELL,
             method=self,
-            rows_used=len(codes),
+            rows_used=rows.num_units,
             cpu_seconds=time.process_time() - start,
             edge_evidence=evidence_of_tests(graph, skeleton),
             thin_tables=thin,

@@ -284,6 +284,8 @@ def learn_graph(
         raise DataError(msg)
     samples = as_samples(codes, slots, targets, regimes)
     check_learnable(samples)
+    if samples.weights is not None:  # what counts for nothing has no codes and no regime
+        samples = samples.take_rows(samples.weights > 0)
     if knowledge is not None:
         knowledge.over(samples.slots.names)
     result = method.discover(samples, knowledge=knowledge, seed=seed)

@@ -127,8 +127,7 @@ def correlations(
         DataError: When a variable is constant, not finite or a sum of others, or a weight is
             negative or not finite.
     """
-    ones = torch.ones(len(data), dtype=torch.float64, device=data.device)
-    data, count = counted_rows(data, ones if weights is None else weights)
+    data, count = counted_rows(data, weights)
     share = count / count.sum()
     centred = data.double() - share @ data.double()
     covariance = (centred * share[:, None]).T @ centred

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from ctvae.errors import RegimeError, ShapeError
@@ -42,6 +42,7 @@ class UnknownTargetScores(BDeuScores):
         equivalent_sample_size: The prior's weight in rows, above 0.
         expected_targets: How many slots one regime is expected to change; the prior probability
             :math:`\pi` is this number over the number of slots, and at most one half.
+        weights: ``(rows,)`` how often each row counts; once each where ``None``.
 
     Raises:
         ShapeError: When codes, cardinalities and regimes do not match.
@@ -70,8 +71,11 @@ class UnknownTargetScores(BDeuScores):
         *,
         equivalent_sample_size: float,
         expected_targets: float = 1.0,
+        weights: Shaped[Tensor, " rows"] | None = None,
     ) -> None:
-        super().__init__(codes, cardinalities, equivalent_sample_size=equivalent_sample_size)
+        super().__init__(
+            codes, cardinalities, equivalent_sample_size=equivalent_sample_size, weights=weights
+        )
         if regimes.shape != codes.shape[:1]:
             msg = f"regimes must be ({len(codes)},) as the rows, got {tuple(regimes.shape)}"
             raise ShapeError(msg)
@@ -188,7 +192,17 @@ def scores_of(
     if samples.regimes is not None:
         regimes = samples.regimes.to(codes.device)
         return UnknownTargetScores(
-            codes, sizes, regimes, equivalent_sample_size=equivalent_sample_size
+            codes,
+            sizes,
+            regimes,
+            equivalent_sample_size=equivalent_sample_size,
+            weights=samples.weights,
         )
     targets = None if samples.targets is None else samples.targets[:, list(columns)]
-    return BDeuScores(codes, sizes, equivalent_sample_size=equivalent_sample_size, targets=targets)
+    return BDeuScores(
+        codes,
+        sizes,
+        equivalent_sample_size=equivalent_sample_size,
+        targets=targets,
+        weights=samples.weights,
+    )
