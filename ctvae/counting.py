@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from ctvae.errors import ShapeError
+from ctvae.errors import DataError, ShapeError
 
-__all__ = ["contingency_table", "cross_tables", "joint_index", "pair_tables"]
+__all__ = [
+    "check_weights",
+    "contingency_table",
+    "counted_rows",
+    "cross_tables",
+    "joint_index",
+    "pair_tables",
+]
 
 CHUNK_CELLS = 2**24
 """Pairs of columns are counted in chunks of rows of at most so many indicators, to bound memory."""
@@ -75,6 +82,58 @@ def contingency_table(
     else:
         counts = torch.bincount(index, weights=weights.double(), minlength=size)
     return counts.reshape(tuple(cardinalities))
+
+
+def check_weights(
+    rows: Shaped[Tensor, "rows columns"], weights: Shaped[Tensor, " rows"] | None
+) -> Float[Tensor, " rows"]:
+    """Checks how often rows count.
+
+    Args:
+        rows: Rows.
+        weights: How often each row counts, one number a row; once each where ``None``.
+
+    Returns:
+        The weights, float64.
+
+    Raises:
+        ShapeError: When there is not one weight for each row.
+        DataError: When a weight is negative or not finite.
+
+    Example:
+        >>> check_weights(torch.tensor([[0], [1]]), None)
+        tensor([1., 1.], dtype=torch.float64)
+    """
+    if weights is None:
+        return torch.ones(len(rows), dtype=torch.float64, device=rows.device)
+    if weights.shape != rows.shape[:1]:
+        msg = f"weights must be ({len(rows)},), one for each row, got {tuple(weights.shape)}"
+        raise ShapeError(msg)
+    bad = ~(torch.isfinite(weights) & (weights >= 0))
+    if bool(bad.any()):
+        msg = f"weights say how often a row counts, 0 or more, got {float(weights[bad][0])}"
+        raise DataError(msg)
+    return weights.double().to(rows.device)
+
+
+def counted_rows(
+    rows: Shaped[Tensor, "rows columns"], weights: Shaped[Tensor, " rows"] | None
+) -> tuple[Shaped[Tensor, "counted columns"], Float[Tensor, " counted"]]:
+    """Leaves out the rows that count for nothing.
+
+    Args:
+        rows: Rows.
+        weights: How often each row counts, as ``check_weights`` takes them.
+
+    Returns:
+        The rows that count, and their weights, float64.
+
+    Example:
+        >>> counted_rows(torch.tensor([[0], [1]]), torch.tensor([0, 2]))
+        (tensor([[1]]), tensor([2.], dtype=torch.float64))
+    """
+    checked = check_weights(rows, weights)
+    return (rows, checked) if weights is None else (rows[checked > 0], checked[checked > 0])
 
 
 def pair_tables(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from ctvae.errors import RegimeError, ShapeError
+from ctvae.errors import DataError, RegimeError, ShapeError
 from ctvae.randomness import Seed, make_generator
 from ctvae.slots import SlotSpace
 
@@ -45,15 +46,19 @@ class Samples:
         regime: How the rows were produced.
         targets: ``(rows, slots)`` booleans, true where a slot of a row was set by ``do``; all
             false on an observational row. ``None`` for an observational set.
+        observed: ``(rows, slots)`` booleans, false where a slot of a row was not observed and its
+            code means nothing. ``None`` where all were.
         regimes: ``(rows,)`` integers, where what was done is not known: 0 for observational rows,
             and one number for all rows to which the same was done. ``None`` where targets are
             known.
-        observed: ``(rows, slots)`` booleans, false where a slot of a row was not observed and its
-            code means nothing. ``None`` where all were.
+        weights: ``(rows,)`` integers from 0, how many units with just these entries a row stands
+            for. ``None`` where every row is one unit.
 
     Raises:
-        ShapeError: When codes and masks do not match the slots.
-        RegimeError: When interventional rows come without targets and regimes, or with both.
+        ShapeError: When codes, masks and numbers do not match.
+        RegimeError: When interventional rows come without targets and regimes, or with both, or
+            observational ones with targets.
+        DataError: When a weight is below 0.
     """
 
     codes: Int[Tensor, "rows slots"]
@@ -62,6 +67,7 @@ class Samples:
     targets: Bool[Tensor, "rows slots"] | None = None
     observed: Bool[Tensor, "rows slots"] | None = None
     regimes: Int[Tensor, " rows"] | None = None
+    weights: Int[Tensor, " rows"] | None = None
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 2:
@@ -82,12 +88,19 @@ class Samples:
         if self.regimes is not None:
             self._check_regimes(self.regimes)
         for name, mask in (("targets", self.targets), ("observed", self.observed)):
-            if mask is not None and (mask.shape != self.codes.shape or mask.dtype != torch.bool):
-                msg = (
-                    f"{name} must be booleans of the shape of the codes {tuple(self.codes.shape)}, "
-                    f"got {mask.dtype} {tuple(mask.shape)}"
-                )
-                raise ShapeError(msg)
+            if mask is not None:
+                self._check_mask(name, mask)
+        if self.regime is Regime.OBSERVATIONAL and self.targets is not None and self.targets.any():
+            msg = (
+                f"targets say that something was set in {int(self.targets.any(1).sum())} "
+                "observational rows; their regime is Regime.INTERVENTIONAL"
+            )
+            raise RegimeError(msg)
+        if self.weights is not None:
+            self._check_numbers("weights", self.weights)
+            if len(self.weights) and int(self.weights.min()) < 0:
+                msg = f"weights say how many units a row stands for, got {int(self.weights.min())}"
+                raise DataError(msg)
 
     @classmethod
     def from_pairs(
@@ -187,24 +200,117 @@ class Samples:
                 f"{self.regime.value} rows with{'out' if self.targets is None else ''} targets"
             )
             raise RegimeError(msg)
-        whole = not (
-            regimes.dtype == torch.bool or regimes.is_floating_point() or regimes.is_complex()
-        )
-        if not whole or regimes.shape != self.codes.shape[:1]:
-            msg = (
-                f"regimes must be integers ({len(self)},), one for each row, got {regimes.dtype} "
-                f"{tuple(regimes.shape)}"
-            )
-            raise ShapeError(msg)
+        self._check_numbers("regimes", regimes)
         if len(regimes) and int(regimes.min()) < 0:
             msg = f"regimes are numbered from 0 (observational), got {int(regimes.min())}"
             raise RegimeError(msg)
+
+    def _check_mask(self, name: str, mask: object) -> None:
+        if (
+            not isinstance(mask, Tensor)
+            or mask.shape != self.codes.shape
+            or mask.dtype != torch.bool
+        ):
+            msg = (
+                f"{name} must be booleans of the shape of the codes {tuple(self.codes.shape)}, got "
+                f"{_describe(mask)}"
+            )
+            raise ShapeError(msg)
+
+    def _check_numbers(self, name: str, numbers: object) -> None:
+        whole = isinstance(numbers, Tensor) and not (
+            numbers.dtype == torch.bool or numbers.is_floating_point() or numbers.is_complex()
+        )
+        if not whole or getattr(numbers, "shape", None) != self.codes.shape[:1]:
+            msg = (
+                f"{name} must be integers ({len(self)},), one for each row, got "
+                f"{_describe(numbers)}"
+            )
+            raise ShapeError(msg)
+
+    @property
+    def num_units(self) -> int:
+        """How many units the rows stand for: the sum of the weights."""
+        return len(self) if self.weights is None else int(self.weights.sum())
+
+    def take_rows(self, rows: Bool[Tensor, " rows"] | Int[Tensor, " taken"]) -> Samples:
+        """Takes some of the rows with all that is known of them.
+
+        Args:
+            rows: True for the rows to keep, or the numbers of rows, in any order and as often as
+                they are wanted.
+
+        Returns:
+            The rows.
+
+        Example:
+            >>> slots = SlotSpace.from_cardinalities({"a": 2, "b": 2})
+            >>> samples = Samples(torch.tensor([[0, 1], [1, 1]]), slots)
+            >>> samples.take_rows(samples.codes[:, 0] == 1).codes.tolist()
+            [[1, 1]]
+        """
+        return replace(
+            self,
+            codes=self.codes[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            observed=None if self.observed is None else self.observed[rows],
+            regimes=None if self.regimes is None else self.regimes[rows],
+            weights=None if self.weights is None else self.weights[rows],
+        )
+
+    def take_columns(self, columns: Sequence[int]) -> Samples:
+        """Takes some of the slots, or all in another order, with all that is known of them.
+
+        Args:
+            columns: The columns, each at most once.
+
+        Returns:
+            The same rows over these slots.
+
+        Example:
+            >>> slots = SlotSpace.from_cardinalities({"a": 2, "b": 3})
+            >>> Samples(torch.tensor([[0, 2]]), slots).take_columns([1, 0])
+            Samples(1 rows, observational, SlotSpace(b:3, a:2))
+        """
+        order = list(columns)
+        return replace(
+            self,
+            codes=self.codes[:, order],
+            slots=SlotSpace([self.slots[k] for k in order]),
+            targets=None if self.targets is None else self.targets[:, order],
+            observed=None if self.observed is None else self.observed[:, order],
+        )
+
+    def unweighted(self) -> Samples:
+        """Writes every row as often as it counts.
+
+        Returns:
+            Rows of one unit each.
+
+        Example:
+            >>> slots = SlotSpace.from_cardinalities({"a": 2})
+            >>> Samples(torch.tensor([[0], [1]]), slots, weights=torch.tensor([2, 1])).unweighted()
+            Samples(3 rows, observational, SlotSpace(a:2))
+
+        Cost: memory for every unit.
+        """
+        if self.weights is None:
+            return self
+        rows = torch.arange(len(self), device=self.codes.device)
+        return replace(self.take_rows(rows.repeat_interleave(self.weights)), weights=None)
 
     def __len__(self) -> int:
         return self.codes.shape[0]
 
     def __repr__(self) -> str:
-        return f"Samples({len(self)} rows, {self.regime.value}, {self.slots!r})"
+        units = "" if self.weights is None else f" for {self.num_units} units"
+        return f"Samples({len(self)} rows{units}, {self.regime.value}, {self.slots!r})"
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {tuple(value.shape)}"
+    return f"{type(value).__name__}; torch.as_tensor makes a tensor of it"
 
 
 def _later(what: Tensor, share: float | None, generator: torch.Generator) -> Bool[Tensor, " pairs"]:

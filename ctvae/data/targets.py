@@ -167,7 +167,7 @@ def _resolve(
         return None
     codes = linked.codes.numpy()
     before, action, after = (t.numpy() for t in (pairs.before, pairs.action, pairs.after))
-    targets = []
+    targets: list[tuple[int, ...]] = []
     for a, one in enumerate(group):
         mine = action == a
         start, end = codes[before[mine]], codes[after[mine]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from ctvae.graph.scores import BDeuScores
@@ -27,9 +27,11 @@ class BICScores(BDeuScores):
         codes: Codes ``(rows, slots)``.
         cardinalities: The number of codes of each slot; codes that never occur count too.
         targets: ``(rows, slots)`` booleans, true where a slot was set; ``None`` for none.
+        weights: ``(rows,)`` how often each row counts; once each where ``None``.
 
     Raises:
-        ShapeError: When codes, cardinalities and targets do not match.
+        ShapeError: When codes, cardinalities, targets and weights do not match.
+        DataError: When a weight is negative or not finite.
 
     Example:
         >>> codes = torch.tensor([[0, 0], [1, 1]]).repeat(20, 1)
@@ -47,8 +49,11 @@ class BICScores(BDeuScores):
         cardinalities: Sequence[int],
         *,
         targets: Bool[Tensor, "rows slots"] | None = None,
+        weights: Shaped[Tensor, " rows"] | None = None,
     ) -> None:
-        super().__init__(codes, cardinalities, equivalent_sample_size=1.0, targets=targets)
+        super().__init__(
+            codes, cardinalities, equivalent_sample_size=1.0, targets=targets, weights=weights
+        )
 
     def single_gains(self) -> Float[Tensor, "parents children"]:
         """Compares every ordered pair of slots with no edge between them.

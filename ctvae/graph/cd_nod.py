@@ -87,7 +87,7 @@ class CDNOD:
         names = samples.slots.names
         codes = torch.cat([samples.codes, _regimes(samples)[:, None]], 1)
         rules = _with_regime((knowledge or Knowledge()).over(names))
-        test = self.test.bind(codes, seed=seed)
+        test = self.test.bind(codes, weights=samples.weights, seed=seed)
         skeleton = find_skeleton(
             test,
             len(names) + 1,
@@ -112,7 +112,7 @@ class CDNOD:
             graph=CausalGraph.from_numpy(matrix, names),
             status=status,
             method=self,
-            rows_used=len(samples),
+            rows_used=samples.num_units,
             cpu_seconds=time.process_time() - start,
             edge_evidence=evidence_of_tests(with_regime, skeleton),
             thin_tables=thin,

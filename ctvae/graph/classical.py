@@ -90,10 +90,10 @@ class FCI:
         """
         _load_causallearn()  # seconds, at the first call, which are no part of the search
         start = time.process_time()
-        codes = observational_rows(samples, method="FCI")
+        rows = observational_rows(samples, method="FCI")
         names = samples.slots.names
         rules = (knowledge or Knowledge()).over(names)
-        test = _Remembered(self.test.bind(codes, seed=seed))
+        test = _Remembered(self.test.bind(rows.codes, weights=rows.weights, seed=seed))
         skeleton = find_skeleton(
             test,
             len(names),
@@ -103,15 +103,15 @@ class FCI:
             kept=rules.kept,
         )
         if knowledge is None:
-            graph = self._graph(codes, test, names)
+            graph = self._graph(rows.codes, test, names)
         else:
-            graph = self._graph_of_known(codes, test, names, rules, skeleton)
+            graph = self._graph_of_known(rows.codes, test, names, rules, skeleton)
         thin = ThinTables.of(skeleton, names)
         return DiscoveryResult(
             graph=graph,
             status=DiscoveryStatus.DONE if thin is None else DiscoveryStatus.FEW_ROWS_PER_CELL,
             method=self,
-            rows_used=len(codes),
+            rows_used=rows.num_units,
             cpu_seconds=time.process_time() - start,
             edge_evidence=evidence_of_tests(graph, skeleton),
             thin_tables=thin,

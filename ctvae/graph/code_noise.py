@@ -159,6 +159,7 @@ class NoiseCorrected:
             GraphError: When the method's graphs are of another kind.
         """
         start = time.process_time()
+        samples = samples.unweighted()
         names = samples.slots.names
         by_name = sorted(range(len(names)), key=lambda k: names[k])  # permuting changes nothing
         back = np.argsort(by_name)
@@ -212,7 +213,7 @@ def _learn(
     knowledge: Knowledge | None,
     seed: int,
 ) -> DiscoveryResult:
-    drawn = Samples(codes, samples.slots, samples.regime, samples.targets)
+    drawn = replace(samples, codes=codes)
     result = learn_graph(drawn, method=method, knowledge=knowledge, seed=seed)
     if result.graph.kind not in KINDS:
         msg = (

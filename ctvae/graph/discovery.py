@@ -32,6 +32,7 @@ __all__ = [
     "EdgeEvidence",
     "ThinTables",
     "as_samples",
+    "check_learnable",
     "learn_graph",
     "observational_rows",
 ]
@@ -46,7 +47,7 @@ class DiscoveryMethod(Protocol):
         """Learns a graph over the slots of some rows.
 
         Args:
-            samples: Rows of independent units.
+            samples: Rows of independent units, with their weights.
             knowledge: What the graph must and must not hold; passed only where something is
                 known. A method that cannot obey it refuses with a ``GraphError``, and one without
                 this argument is never asked to.
@@ -66,7 +67,7 @@ class DiscoveryResult:
         graph: The graph over the slots, nodes in slot order.
         status: How the search ended; ``status.advice`` says what to do next.
         method: The method with its settings.
-        rows_used: How many rows the method looked at.
+        rows_used: How many rows the method looked at, each as often as it counts.
         cpu_seconds: Processor time of the search.
         edge_probabilities: ``(slots, slots)`` float64, ``[i, j]`` the posterior probability of
             ``i -> j``; ``None`` where the method gives no posterior.
@@ -74,8 +75,8 @@ class DiscoveryResult:
             that j is a descendant of i, from DAGs drawn from the posterior, so that its standard
             error is at most .016 where 1000 are; ``None`` where the method gives no posterior.
         target_probabilities: ``(regimes, slots)`` float64, ``[r, k]`` the probability that what was
-            done in regime r changed slot k's own law, given the graph; ``None`` where targets were
-            known.
+            done in regime r changed slot k's own law, given the graph; the regimes that occur, in
+            order. ``None`` where targets were known.
         thin_tables: A warning where tests had too few rows to see a dependence; ``None`` where
             there is nothing to warn of.
         changing_slots: The slots whose own law differs between regimes, where a method finds
@@ -153,7 +154,7 @@ def learn_graph(
 
     Args:
         codes: Codes ``(rows, slots)``, also as an array of numpy, or ``Samples``, which bring
-            slots, regime and targets; ``ct.data.read_csv`` and ``read_columns`` make those.
+            slots, regime, targets and weights; ``ct.data.read_csv`` and ``read_columns`` make them.
         slots: The columns; names alone, or ``None`` for ``slot0, slot1, ...``, give each one code
             more than the largest that occurs.
         method: ``PC(...)``, ``GES()``, ``InterventionalBDeu(...)`` or any object with ``discover``.
@@ -190,24 +191,9 @@ def learn_graph(
         )
         raise DataError(msg)
     samples = as_samples(codes, slots, targets, regimes)
-    if samples.observed is not None and not bool(samples.observed.all()):
-        msg = (
-            "learn_graph needs complete rows, and some entries of these samples were not observed; "
-            "keep the rows that are complete, samples.observed.all(1)"
-        )
-        raise DataError(msg)
-    if not samples.regime.independent_rows:
-        reason = {
-            Regime.EDIT: "one factor was replaced with its descendants held, which implies an "
-            "empty graph; use rows where descendants respond",
-            Regime.COUNTERFACTUAL: "the before and after rows of one unit share their noise and "
-            "never count as independent; use one row per unit, Samples.from_pairs(...)",
-        }[samples.regime]
-        msg = f"{samples.regime.value} rows are no samples of do: {reason}"
-        raise RegimeError(msg)
-    if not len(samples):
-        msg = "there are no rows to learn from"
-        raise DataError(msg)
+    check_learnable(samples)
+    if samples.weights is not None:  # what counts for nothing has no codes and no regime
+        samples = samples.take_rows(samples.weights > 0)
     if knowledge is not None:
         knowledge.over(samples.slots.names)
     if knowledge is None:
@@ -225,7 +211,37 @@ def learn_graph(
     return replace(result, warnings=tuple(said))
 
 
-def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows slots"]:
+def check_learnable(samples: Samples) -> None:
+    """Refuses rows from which no graph can be learned.
+
+    Args:
+        samples: Rows.
+
+    Raises:
+        RegimeError: On edit or counterfactual rows.
+        DataError: When there are no rows, or entries that were not observed.
+    """
+    if samples.observed is not None and not bool(samples.observed.all()):
+        msg = (
+            "a graph is learned from complete rows, and some entries of these samples were not "
+            "observed; keep the rows that are complete, samples.take_rows(samples.observed.all(1))"
+        )
+        raise DataError(msg)
+    if not samples.regime.independent_rows:
+        reason = {
+            Regime.EDIT: "one factor was replaced with its descendants held, which implies an "
+            "empty graph; use rows where descendants respond",
+            Regime.COUNTERFACTUAL: "the before and after rows of one unit share their noise and "
+            "never count as independent; use one row per unit, Samples.from_pairs(...)",
+        }[samples.regime]
+        msg = f"{samples.regime.value} rows are no samples of do: {reason}"
+        raise RegimeError(msg)
+    if not samples.num_units:
+        msg = "there are no rows to learn from"
+        raise DataError(msg)
+
+
+def observational_rows(samples: Samples, *, method: str) -> Samples:
     """Keeps the rows in which nothing was set by ``do``.
 
     Args:
@@ -233,7 +249,7 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
         method: The method's name, for the error.
 
     Returns:
-        Codes ``(rows, slots)`` of the observational rows.
+        The observational rows.
 
     Raises:
         RegimeError: When there are none.
@@ -243,14 +259,14 @@ def observational_rows(samples: Samples, *, method: str) -> Int[Tensor, "rows sl
         natural = ~samples.targets.any(1)
     if samples.regimes is not None:
         natural = samples.regimes == 0
-    codes = samples.codes[natural]
-    if not len(codes):
+    kept = samples.take_rows(natural)
+    if not kept.num_units:
         msg = (
             f"{method} needs observational rows, and in each of the {len(samples)} rows something "
             "was done; use InterventionalBDeu or OrderMCMC, which learn from such rows"
         )
         raise RegimeError(msg)
-    return codes
+    return replace(kept, regime=Regime.OBSERVATIONAL, targets=None, regimes=None)
 
 
 def as_samples(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ctvae.errors import DataError
@@ -51,11 +51,17 @@ class GaussianBIC:
             msg = f"penalty_discount must be above 0, got {self.penalty_discount}"
             raise DataError(msg)
 
-    def bind(self, data: Float[Tensor, "rows variables"]) -> BoundScore:
+    def bind(
+        self,
+        data: Float[Tensor, "rows variables"],
+        *,
+        weights: Shaped[Tensor, " rows"] | None = None,
+    ) -> BoundScore:
         """Takes continuous data.
 
         Args:
             data: Floats ``(rows, variables)``.
+            weights: How often each row counts; once each where ``None``.
 
         Returns:
             The score on these data, on their device.
@@ -66,7 +72,7 @@ class GaussianBIC:
         if not data.is_floating_point():
             msg = f"GaussianBIC scores floats, got {data.dtype} codes; take BDeu or BIC"
             raise DataError(msg)
-        correlation, variance, rows = correlations(data)
+        correlation, variance, rows = correlations(data, weights)
         return BoundScore(GaussianBICScores(correlation, variance, rows, self.penalty_discount), 0)
 
 

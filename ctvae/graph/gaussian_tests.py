@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ctvae.counting import counted_rows
 from ctvae.errors import DataError
 from ctvae.graph.table_tests import IndependenceResults
 from ctvae.randomness import Seed
@@ -123,11 +124,10 @@ def correlations(
         The correlations and variances, float64, and how many rows there are.
 
     Raises:
-        DataError: When a variable is constant, not finite or a sum of others.
+        DataError: When a variable is constant, not finite or a sum of others, or a weight is
+            negative or not finite.
     """
-    count = torch.ones(len(data), dtype=torch.float64, device=data.device)
-    if weights is not None:
-        count = weights.double()
+    data, count = counted_rows(data, weights)
     share = count / count.sum()
     centred = data.double() - share @ data.double()
     covariance = (centred * share[:, None]).T @ centred

@@ -73,15 +73,21 @@ class GES:
         """
         del seed
         start = time.process_time()
-        codes = observational_rows(samples, method="GES")
-        scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
+        rows = observational_rows(samples, method="GES")
+        scores = PenalisedScores(
+            rows.codes,
+            rows.slots.names,
+            score=self.score,
+            knowledge=knowledge,
+            weights=rows.weights,
+        )
         matrix = greedy_equivalence_search(len(scores.names), scores, scores.constraints)
         graph = scores.graph(matrix)
         return DiscoveryResult(
             graph=graph,
             status=DiscoveryStatus.DONE,
             method=self,
-            rows_used=len(codes),
+            rows_used=rows.num_units,
             cpu_seconds=time.process_time() - start,
             edge_evidence=scores.evidence(graph),
         )

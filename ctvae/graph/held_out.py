@@ -209,13 +209,14 @@ def held_out_calibration(
     if not decisive > 0:
         msg = f"decisive must be above 0 nats, got {decisive}"
         raise DataError(msg)
+    samples = samples.unweighted()
     targets = _known_targets(samples)
-    natural = observational_rows(samples, method="held_out_calibration").cpu()
+    natural = observational_rows(samples, method="held_out_calibration").codes.cpu()
     alone = targets & (targets.sum(1, keepdim=True) == 1)
     held_out = alone.any(0).nonzero()[:, 0].tolist()
     said, evidence = [], []
     for target in held_out:
-        seen = _without(samples, targets[:, target])
+        seen = samples.take_rows(~targets[:, target])
         result = learn_graph(seen, method=method, knowledge=knowledge, seed=seed)
         said.append(_descendants(result)[target])
         said[-1][target] = torch.nan
@@ -245,14 +246,6 @@ def _known_targets(samples: Samples) -> Bool[Tensor, "rows slots"]:
         )
         raise DataError(msg)
     return samples.targets
-
-
-def _without(samples: Samples, rows: Bool[Tensor, " rows"]) -> Samples:
-    kept = ~rows
-    targets, observed = (
-        None if part is None else part[kept] for part in (samples.targets, samples.observed)
-    )
-    return Samples(samples.codes[kept], samples.slots, samples.regime, targets, observed)
 
 
 def _descendants(result: DiscoveryResult) -> Float[Tensor, "slots slots"]:

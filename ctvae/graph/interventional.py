@@ -144,7 +144,7 @@ class InterventionalBDeu:
             graph=graph,
             status=equivalence_status(graph, targets),
             method=self,
-            rows_used=len(samples),
+            rows_used=samples.num_units,
             cpu_seconds=time.process_time() - start,
             edge_probabilities=edges[back][:, back],
             descendant_probabilities=below[back][:, back],

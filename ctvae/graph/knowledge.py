@@ -105,8 +105,10 @@ class Knowledge:
             graph: A graph whose nodes include all that the knowledge names.
 
         Returns:
-            True when it has every required edge and no forbidden one; an undirected edge, or one
-            with a circle mark, counts as forbidden only where both directions are.
+            True when it has every required edge and no forbidden one. An edge that leaves its
+            direction open, by no mark or by a circle, counts as forbidden where both directions
+            are; in a CPDAG, which says that its class holds both, already where one is. A hidden
+            cause alone, ``<->``, is never forbidden.
         """
         return self.violation(graph) is None
 
@@ -127,6 +129,8 @@ class Knowledge:
                     return f"{a} -> {b} is required, and the graph has {mark}"
                 if mark == "->" and rules.forbidden[i, j]:
                     return f"{a} -> {b} is forbidden"
+                if mark not in {"none", "<->"} and rules.forbidden[i, j] and rules.forbidden[j, i]:
+                    return f"{a} {mark} {b} joins two nodes that are to stay apart"
                 if mark == "-" and rules.forbidden[i, j] and graph.kind is GraphKind.CPDAG:
                     return f"{a} - {b} leaves a direction open that is forbidden"
         return None

@@ -8,9 +8,10 @@ from math import log
 from typing import NamedTuple, Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from ctvae.counting import counted_rows
 from ctvae.errors import DataError
 from ctvae.graph.bic_scores import BICScores
 from ctvae.graph.scores import BDeuScores, check_score_settings
@@ -49,11 +50,12 @@ class BoundScore(NamedTuple):
 class LocalScore(Protocol):
     """What a search asks of a score: an object that holds only its own settings."""
 
-    def bind(self, data: Tensor) -> BoundScore:
+    def bind(self, data: Tensor, *, weights: Shaped[Tensor, " rows"] | None = None) -> BoundScore:
         """Takes the data that are to be scored.
 
         Args:
             data: ``(rows, variables)``: codes, or floats where the score is one of floats.
+            weights: How often each row counts; once each where ``None``.
 
         Returns:
             The score on these data, on their device.
@@ -91,20 +93,25 @@ class BDeu:
     def __post_init__(self) -> None:
         check_score_settings(self.equivalent_sample_size, self.edge_penalty or 0.0)
 
-    def bind(self, data: Int[Tensor, "rows slots"]) -> BoundScore:
+    def bind(
+        self, data: Int[Tensor, "rows slots"], *, weights: Shaped[Tensor, " rows"] | None = None
+    ) -> BoundScore:
         """Takes codes.
 
         Args:
             data: Codes ``(rows, slots)``.
+            weights: How often each row counts; once each where ``None``.
 
         Returns:
             The score on these codes.
 
         Raises:
-            DataError: When the data are floats.
+            DataError: When the data are floats, or a weight is negative or not finite.
         """
-        codes, sizes = _seen_codes(data, self)
-        scores = BDeuScores(codes, sizes, equivalent_sample_size=self.equivalent_sample_size)
+        codes, sizes, counts = _seen_codes(data, weights, self)
+        scores = BDeuScores(
+            codes, sizes, equivalent_sample_size=self.equivalent_sample_size, weights=counts
+        )
         usual = log(max(1, len(sizes) - 2))
         return BoundScore(scores, usual if self.edge_penalty is None else self.edge_penalty)
 
@@ -124,19 +131,23 @@ class BIC:
     Source: Schwarz (1978), Estimating the dimension of a model.
     """
 
-    def bind(self, data: Int[Tensor, "rows slots"]) -> BoundScore:
+    def bind(
+        self, data: Int[Tensor, "rows slots"], *, weights: Shaped[Tensor, " rows"] | None = None
+    ) -> BoundScore:
         """Takes codes.
 
         Args:
             data: Codes ``(rows, slots)``.
+            weights: How often each row counts; once each where ``None``.
 
         Returns:
             The score on these codes.
 
         Raises:
-            DataError: When the data are floats.
+            DataError: When the data are floats, or a weight is negative or not finite.
         """
-        return BoundScore(BICScores(*_seen_codes(data, self)), 0.0)
+        codes, sizes, counts = _seen_codes(data, weights, self)
+        return BoundScore(BICScores(codes, sizes, weights=counts), 0.0)
 
 
 def check_score(score: LocalScore) -> None:
@@ -153,10 +164,14 @@ def check_score(score: LocalScore) -> None:
         raise DataError(msg)
 
 
-def _seen_codes(data: Tensor, score: LocalScore) -> tuple[Int[Tensor, "rows slots"], list[int]]:
-    """Numbers anew the codes of each slot that occur."""
+def _seen_codes(
+    data: Tensor, weights: Tensor | None, score: LocalScore
+) -> tuple[Int[Tensor, "rows slots"], list[int], Float[Tensor, " rows"]]:
+    """Numbers anew the codes of each slot that occur in rows that count."""
     if data.is_floating_point():
         msg = f"{type(score).__name__} scores codes, got {data.dtype}; take GaussianBIC for floats"
         raise DataError(msg)
-    columns = [column.unique(return_inverse=True) for column in data.T]
-    return torch.stack([place for _, place in columns], 1), [len(seen) for seen, _ in columns]
+    rows, counts = counted_rows(data, weights)
+    columns = [column.unique(return_inverse=True) for column in rows.T]
+    codes = torch.stack([place for _, place in columns], 1)
+    return codes, [len(seen) for seen, _ in columns], counts

@@ -133,6 +133,7 @@ class DifferentiableDiscovery:
             DataError: When there are too few rows to halve them.
         """
         start = time.process_time()
+        samples = samples.unweighted()
         if samples.regimes is not None:
             msg = (
                 "DifferentiableDiscovery needs targets (rows, slots), got regimes whose targets "

@@ -149,7 +149,7 @@ class OrderMCMC:
             graph=graph,
             status=status,
             method=self,
-            rows_used=len(samples),
+            rows_used=samples.num_units,
             cpu_seconds=time.process_time() - start,
             edge_probabilities=probabilities,
             descendant_probabilities=descendants,

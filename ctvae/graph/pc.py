@@ -88,10 +88,10 @@ class PC:
             a directed cycle, which contradicting colliders can make, are left undirected.
         """
         start = time.process_time()
-        codes = observational_rows(samples, method="PC")
+        rows = observational_rows(samples, method="PC")
         names = samples.slots.names
         rules = (knowledge or Knowledge()).over(names)
-        test = self.test.bind(codes, seed=seed)
+        test = self.test.bind(rows.codes, weights=rows.weights, seed=seed)
         skeleton = find_skeleton(
             test,
             len(names),
@@ -110,7 +110,7 @@ class PC:
             graph=graph,
             status=status if thin is None else DiscoveryStatus.FEW_ROWS_PER_CELL,
             method=self,
-            rows_used=len(codes),
+            rows_used=rows.num_units,
             cpu_seconds=time.process_time() - start,
             edge_evidence=evidence_of_tests(graph, skeleton),
             thin_tables=thin,

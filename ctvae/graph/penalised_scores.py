@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import permutations
 
 import numpy as np
-from jaxtyping import Int8
+from jaxtyping import Int8, Shaped
 from torch import Tensor
 
 from ctvae.graph.causal_graph import CausalGraph
@@ -29,6 +29,7 @@ class PenalisedScores:
         columns: The names of the columns.
         score: The score.
         knowledge: What the graph must and must not hold.
+        weights: How often each row counts; once each where ``None``.
     """
 
     def __init__(
@@ -38,12 +39,13 @@ class PenalisedScores:
         *,
         score: LocalScore,
         knowledge: Knowledge | None = None,
+        weights: Shaped[Tensor, " rows"] | None = None,
     ) -> None:
         self._columns = tuple(columns)
         self._order = sorted(range(len(columns)), key=lambda k: columns[k])
         self.names = [columns[k] for k in self._order]
         self.constraints: Constraints = (knowledge or Knowledge()).over(self.names)
-        self._scores, self._penalty = score.bind(data[:, self._order])
+        self._scores, self._penalty = score.bind(data[:, self._order], weights=weights)
 
     def __call__(self, child: int, sets: Sequence[int]) -> list[float]:
         """Scores parent sets of a child.

@@ -78,10 +78,16 @@ class BOSS:
             The CPDAG (with knowledge that directs more, an MPDAG) and score gains.
         """
         begun = time.process_time()
-        codes = observational_rows(samples, method="BOSS")
-        scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
+        rows = observational_rows(samples, method="BOSS")
+        scores = PenalisedScores(
+            rows.codes,
+            rows.slots.names,
+            score=self.score,
+            knowledge=knowledge,
+            weights=rows.weights,
+        )
         dag = self._search(scores, seed)
-        return _result(self, scores, dag, len(codes), begun)
+        return _result(self, scores, dag, rows.num_units, begun)
 
     def estimate(
         self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0
@@ -165,10 +171,16 @@ class GRaSP:
             The CPDAG (with knowledge that directs more, an MPDAG) and score gains.
         """
         begun = time.process_time()
-        codes = observational_rows(samples, method="GRaSP")
-        scores = PenalisedScores(codes, samples.slots.names, score=self.score, knowledge=knowledge)
+        rows = observational_rows(samples, method="GRaSP")
+        scores = PenalisedScores(
+            rows.codes,
+            rows.slots.names,
+            score=self.score,
+            knowledge=knowledge,
+            weights=rows.weights,
+        )
         dag = self._search(scores, seed)
-        return _result(self, scores, dag, len(codes), begun)
+        return _result(self, scores, dag, rows.num_units, begun)
 
     def estimate(
         self, data: Float[Tensor, "rows variables"], names: Sequence[str], *, seed: Seed = 0

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ctvae.counting import counted_rows
 from ctvae.errors import DataError
 from ctvae.graph.independence import BoundTest
 from ctvae.graph.table_tests import IndependenceResults, chi_squared_tail, distinct_lines
@@ -102,6 +103,7 @@ class ResidualTest:
             msg = f"ResidualTest is for codes, got {codes.dtype} numbers; take FisherZ"
             raise DataError(msg)
         if weights is not None:
+            codes, weights = counted_rows(codes, weights)
             codes = codes.repeat_interleave(weights.long(), 0)
         if len(codes) < 4:
             msg = f"a residual test needs at least 4 rows, two for each half, got {len(codes)}"

@@ -7,9 +7,10 @@ from itertools import combinations
 from typing import SupportsFloat
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from ctvae.counting import check_weights
 from ctvae.errors import DataError, ShapeError
 from ctvae.graph.set_counts import (
     CELLS,
@@ -119,9 +120,11 @@ class BDeuScores:
         cardinalities: The number of codes of each slot; codes that never occur count too.
         equivalent_sample_size: The prior's weight in rows, above 0.
         targets: ``(rows, slots)`` booleans, true where a slot was set; ``None`` for no intervention.
+        weights: ``(rows,)`` how often each row counts; once each where ``None``.
 
     Raises:
-        ShapeError: When codes, cardinalities and targets do not match.
+        ShapeError: When codes, cardinalities, targets and weights do not match.
+        DataError: When a weight is negative or not finite.
 
     Example:
         >>> codes = torch.tensor([[0, 0], [1, 1], [0, 0], [1, 1]])
@@ -143,6 +146,7 @@ class BDeuScores:
         *,
         equivalent_sample_size: float,
         targets: Bool[Tensor, "rows slots"] | None = None,
+        weights: Shaped[Tensor, " rows"] | None = None,
     ) -> None:
         if codes.ndim != 2 or codes.shape[1] != len(cardinalities):
             msg = f"codes must be (rows, {len(cardinalities)}), got {tuple(codes.shape)}"
@@ -153,6 +157,7 @@ class BDeuScores:
         if not isinstance(equivalent_sample_size, SupportsFloat) or not equivalent_sample_size > 0:
             msg = f"equivalent_sample_size must be above 0 rows, got {equivalent_sample_size!r}"
             raise ShapeError(msg)
+        self._weights = check_weights(codes, weights)
         self._codes = codes.long()
         self._sizes = tuple(int(size) for size in cardinalities)
         self._prior = float(equivalent_sample_size)
@@ -292,7 +297,7 @@ class BDeuScores:
             rows = self._codes if whole else self._codes[natural]
             if len(self._rows) * self._codes.numel() > LARGEST_CACHE:
                 self._rows.clear()
-            weights = rows.new_ones(len(rows)).double()
+            weights = self._weights if whole else self._weights[natural]
             self._rows[key] = distinct_rows(rows.T.contiguous(), weights, self._widths)
         return self._rows[key]
 
@@ -304,7 +309,8 @@ class BDeuScores:
     def _indicators(self) -> Float[Tensor, "rows slots codes"]:
         # one for the code that a row has, padded to the largest number of codes
         widest, rows = max(self._sizes), len(self._codes)
-        dtype = torch.float32 if rows < EXACT_FLOAT32 else torch.float64
+        exact = float(self._weights.sum()) < EXACT_FLOAT32
+        dtype = torch.float32 if exact else torch.float64
         ones = torch.ones((), dtype=dtype, device=self._codes.device).expand(
             rows, self._codes.shape[1], 1
         )
@@ -314,7 +320,7 @@ class BDeuScores:
     def _pair_counts(
         self, everyone: Float[Tensor, "rows slots codes"], children: Int[Tensor, " children"]
     ) -> Float[Tensor, "parents codes children child_codes"]:
-        own = everyone[:, children]
+        own = everyone[:, children] * self._weights[:, None, None].to(everyone)
         if self._targets is not None:
             own = own * ~self._targets[:, children, None]
         counts = everyone.flatten(1).T @ own.flatten(1)

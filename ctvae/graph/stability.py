@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ctvae.errors import CTVAEError, DataError
 from ctvae.graph.causal_graph import CausalGraph
-from ctvae.graph.discovery import DiscoveryMethod, as_samples, learn_graph
+from ctvae.graph.discovery import DiscoveryMethod, as_samples, check_learnable, learn_graph
 from ctvae.graph.distances import shd
 from ctvae.graph.knowledge import Knowledge
 from ctvae.graph.outcomes import Failure
@@ -144,14 +144,15 @@ def bootstrap(
 
     Cost: ``num_resamples`` runs of the method.
     """
-    samples = as_samples(codes, slots, targets, regimes)
+    samples = as_samples(codes, slots, targets, regimes).unweighted()
+    check_learnable(samples)
     check_count(num_resamples, "num_resamples", least=1)
     seeds = spawn(seed, num_resamples)
     group = _groups(samples)
 
     def drawn() -> Iterator[tuple[Samples, int]]:
         for one in seeds:
-            yield _take(samples, _draw_within(group, one)), one
+            yield samples.take_rows(_draw_within(group, one)), one
 
     return _collect(drawn(), len(seeds), method, knowledge, samples.slots.names, n_jobs, progress)
 
@@ -202,13 +203,14 @@ def permute_columns(
     Cost: ``num_orders`` runs of the method.
     """
     samples = as_samples(codes, slots, targets, regimes)
+    check_learnable(samples)
     check_count(num_orders, "num_orders", least=1)
     own, *seeds = spawn(seed, num_orders + 1)
 
     def permuted() -> Iterator[tuple[Samples, int]]:
         for one in seeds:
             order = torch.randperm(len(samples.slots), generator=make_generator(one))
-            yield _with_columns(samples, order), own
+            yield samples.take_columns(order.tolist()), own
 
     return _collect(
         permuted(), num_orders, method, knowledge, samples.slots.names, n_jobs, progress
@@ -269,16 +271,3 @@ def _draw_within(group: Int[Tensor, " rows"], seed: int) -> Int[Tensor, " rows"]
         places = torch.randint(len(rows), (len(rows),), generator=generator)
         drawn.append(rows[places.to(rows.device)])
     return torch.cat(drawn)
-
-
-def _take(samples: Samples, rows: Int[Tensor, " rows"]) -> Samples:
-    targets, regimes = (
-        None if one is None else one[rows] for one in (samples.targets, samples.regimes)
-    )
-    return Samples(samples.codes[rows], samples.slots, samples.regime, targets, regimes=regimes)
-
-
-def _with_columns(samples: Samples, order: Int[Tensor, " slots"]) -> Samples:
-    targets = None if samples.targets is None else samples.targets[:, order]
-    slots = SlotSpace([samples.slots[int(k)] for k in order])
-    return Samples(samples.codes[:, order], slots, samples.regime, targets, regimes=samples.regimes)

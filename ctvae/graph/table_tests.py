@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ctvae.counting import counted_rows
 from ctvae.errors import DataError, StateSpaceError
 
 __all__ = [
@@ -111,7 +112,10 @@ class TableTests:
     Args:
         codes: Codes ``(rows, slots)``, at least one row.
         statistic: ``g_squared`` or ``chi_squared``.
-        weights: How often each row counts, whole numbers; once each where ``None``.
+        weights: How often each row counts, whole numbers from 0; once each where ``None``.
+
+    Raises:
+        DataError: When the codes are floats, or a weight is negative or not finite.
 
     Example:
         >>> codes = torch.tensor([[0, 0], [1, 1]]).repeat(50, 1)
@@ -137,15 +141,17 @@ class TableTests:
         if codes.is_floating_point():
             msg = f"tests on tables count codes, got {codes.dtype} numbers; take FisherZ"
             raise DataError(msg)
+        if weights is not None:
+            codes, weights = counted_rows(codes, weights)
         columns, sizes = _occurring(codes)
         order = sizes.argsort(stable=True)
         # columns are kept from few codes to many, so that sets of like sizes share one layout
         self._place = order.argsort()
         self._columns = columns[order]
         self._sizes = sizes[order]
-        self._weights = None if weights is None else weights.double()
+        self._weights = weights
         self._statistic = statistic
-        self._rows = len(codes) if self._weights is None else float(self._weights.sum())
+        self._rows = len(codes) if weights is None else float(weights.sum())
 
     def __call__(
         self, x: Int[Tensor, " tests"], y: Int[Tensor, " tests"], given: Int[Tensor, "tests size"]

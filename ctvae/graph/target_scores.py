@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from ctvae.errors import ShapeError
-from ctvae.graph.scores import BDeuScores, row_gains
+from ctvae.errors import RegimeError, ShapeError
+from ctvae.graph.scores import BDeuScores
 from ctvae.graph.set_counts import count_sets, num_configurations
+from ctvae.graph.target_search import JudgedRegimes, judge_regimes
 from ctvae.regimes import Samples
 
 __all__ = ["UnknownTargetScores", "scores_of"]
-
-PASSES = 3
-"""How often each regime is asked again, beside the pool that the others leave."""
-
-
-class _Judged(NamedTuple):
-    scores: Float[Tensor, " sets"]
-    log_odds: Float[Tensor, "sets regimes"]
 
 
 class UnknownTargetScores(BDeuScores):
@@ -35,8 +27,8 @@ class UnknownTargetScores(BDeuScores):
 
     A regime r in T gave the child a law of its own: another conditional law given the same parents
     (a soft intervention) or one that ignores them (a hard or stochastic one), each half as likely.
-    All other regimes share the natural law with the observational rows. T is found by asking each
-    regime in turn, beside the pool that the others leave.
+    All other regimes share the natural law with the observational rows. T is a local maximum, the
+    better of two (``judge_regimes``): where observational rows are few it need not be the highest.
 
     A cause keeps its law where only an effect was changed, and an effect keeps its law given its
     true parents where only a cause was changed. So regimes orient edges without being told what
@@ -45,13 +37,16 @@ class UnknownTargetScores(BDeuScores):
     Args:
         codes: Codes ``(rows, slots)``.
         cardinalities: The number of codes of each slot.
-        regimes: ``(rows,)``, 0 for observational rows.
+        regimes: ``(rows,)``, 0 for observational rows, of which there is one at least: with none,
+            no law would be the natural one.
         equivalent_sample_size: The prior's weight in rows, above 0.
         expected_targets: How many slots one regime is expected to change; the prior probability
             :math:`\pi` is this number over the number of slots, and at most one half.
+        weights: ``(rows,)`` how often each row counts; once each where ``None``.
 
     Raises:
         ShapeError: When codes, cardinalities and regimes do not match.
+        RegimeError: When no row has regime 0.
 
     Example:
         >>> cause = torch.arange(800) % 2
@@ -76,15 +71,25 @@ class UnknownTargetScores(BDeuScores):
         *,
         equivalent_sample_size: float,
         expected_targets: float = 1.0,
+        weights: Shaped[Tensor, " rows"] | None = None,
     ) -> None:
-        super().__init__(codes, cardinalities, equivalent_sample_size=equivalent_sample_size)
+        super().__init__(
+            codes, cardinalities, equivalent_sample_size=equivalent_sample_size, weights=weights
+        )
         if regimes.shape != codes.shape[:1]:
             msg = f"regimes must be ({len(codes)},) as the rows, got {tuple(regimes.shape)}"
             raise ShapeError(msg)
-        self._regimes = int(regimes.max()) + 1 if len(regimes) else 1
+        seen, place = regimes.unique(return_inverse=True)
+        if len(seen) and int(seen[0]) != 0:
+            msg = (
+                "targets are found beside rows to which nothing was done, and no row has regime 0; "
+                "number the regime 0 that the others are to be compared with, or use CDNOD"
+            )
+            raise RegimeError(msg)
+        self._regimes = max(1, len(seen))
         chance = min(0.5, expected_targets / len(self._sizes))
         self._log_prior_odds = math.log(chance / (1 - chance)) if chance > 0 else -math.inf
-        self._codes = torch.cat([self._codes, regimes.long()[:, None]], 1)
+        self._codes = torch.cat([self._codes, place[:, None]], 1)
 
     @property
     def _widths(self) -> tuple[int, ...]:
@@ -116,8 +121,8 @@ class UnknownTargetScores(BDeuScores):
             parents: The parents' columns of each slot.
 
         Returns:
-            ``(regimes - 1, slots)`` nats, the regimes 1 and up; conditional on what the other
-            regimes were found to change of that slot.
+            ``(regimes - 1, slots)`` nats, the regimes above 0 that occur, in order; conditional on
+            what the other regimes were found to change of that slot.
         """
         found = []
         for child, own in enumerate(parents):
@@ -148,7 +153,7 @@ class UnknownTargetScores(BDeuScores):
         child: int,
         sets: Sequence[tuple[int, ...]],
         configurations: int,
-    ) -> _Judged:
+    ) -> JudgedRegimes:
         """Scores sets, and says for each set and regime whether the child's law was changed."""
         columns, weights = rows
         counts = count_sets(
@@ -161,24 +166,11 @@ class UnknownTargetScores(BDeuScores):
             group=columns[-1],
             groups=self._regimes,
         )
-        prior = self._prior / configurations
-        natural, others = counts[:, :, :1], counts[:, :, 1:]
-        given_parents = row_gains(others, prior).sum(1)
-        alone = row_gains(others.sum(1), self._prior)
-        own = torch.logaddexp(given_parents, alone) - math.log(2)
-        changed = torch.zeros_like(own, dtype=torch.bool)
-        log_odds = torch.zeros_like(own)
-        for _ in range(PASSES):
-            kept = others * ~changed[:, None, :, None]
-            pool = natural + kept.sum(2, keepdim=True)
-            rest = pool - kept
-            shared = (row_gains(rest + others, prior) - row_gains(rest, prior)).sum(1)
-            log_odds = own - shared + self._log_prior_odds
-            changed = log_odds > 0
-        pool = natural + (others * ~changed[:, None, :, None]).sum(2, keepdim=True)
-        scores = row_gains(pool, prior).sum((1, 2))
-        return _Judged(
-            scores + torch.where(changed, own + self._log_prior_odds, 0).sum(1), log_odds
+        return judge_regimes(
+            counts,
+            equivalent_sample_size=self._prior,
+            configurations=configurations,
+            log_prior_odds=self._log_prior_odds,
         )
 
 
@@ -200,7 +192,17 @@ def scores_of(
     if samples.regimes is not None:
         regimes = samples.regimes.to(codes.device)
         return UnknownTargetScores(
-            codes, sizes, regimes, equivalent_sample_size=equivalent_sample_size
+            codes,
+            sizes,
+            regimes,
+            equivalent_sample_size=equivalent_sample_size,
+            weights=samples.weights,
         )
     targets = None if samples.targets is None else samples.targets[:, list(columns)]
-    return BDeuScores(codes, sizes, equivalent_sample_size=equivalent_sample_size, targets=targets)
+    return BDeuScores(
+        codes,
+        sizes,
+        equivalent_sample_size=equivalent_sample_size,
+        targets=targets,
+        weights=samples.weights,
+    )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ctvae.counting import contingency_table, joint_index
-from ctvae.errors import MechanismError, RegimeError, StateSpaceError
+from ctvae.errors import DataError, MechanismError, RegimeError, StateSpaceError
 from ctvae.mechanisms.base import TABLE_BUDGET, check_parents
 from ctvae.randomness import Seed, spawn
 from ctvae.regimes import Samples
@@ -287,7 +287,11 @@ def check_independent(rows: Samples) -> None:
 
     Raises:
         RegimeError: When the rows are edits or counterfactual pairs, or targets are not known.
+        DataError: When a row stands for several units.
     """
+    if rows.weights is not None:
+        msg = "laws are learned from rows of one unit each; pass samples.unweighted()"
+        raise DataError(msg)
     if rows.regimes is not None:
         msg = (
             "rows of which nobody knows what was set cannot be counted; keep the observational "

@@ -182,7 +182,7 @@ class SCM(Units, Exchange):
         """
         named = None if slots is None else SlotSpace(slots)
         if isinstance(codes, Samples):
-            rows = codes
+            rows = codes.unweighted()
             if observed is not None:
                 msg = "Samples bring their own observed=; leave it out of fit()"
                 raise CTVAEError(msg)

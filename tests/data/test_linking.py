@@ -24,10 +24,10 @@ from ctvae.data import (
 from ctvae.data.worlds import colour_world
 from ctvae.errors import DataError, UnknownActionError
 from ctvae.mechanisms import SetAction, ShiftAction
+from ctvae.mechanisms.actions import targets_of
 from tests.data.grids import circle_pairs, grid, grid_pairs, same_partition
 
 RULES: list[PairRule] = [StepBy(), SetTo()]
-from ctvae.mechanisms.actions import targets_of
 
 
 @settings(max_examples=40, deadline=None)

@@ -23,7 +23,9 @@ from ctvae.graph import (
     NoiseCorrected,
     OrderMCMC,
     ResidualTest,
+    bootstrap,
     learn_graph,
+    permute_columns,
 )
 from ctvae.regimes import Regime, Samples
 from ctvae.slots import Slot, SlotSpace
@@ -161,6 +163,17 @@ def test_entries_that_were_not_observed(make):
     samples = Samples(codes, SlotSpace.from_cardinalities([2, 2, 2]), observed=codes > 0)
     with pytest.raises(CTVAEError, match=r"observed\.all"):
         learn_graph(samples, method=make(2))
+
+
+@pytest.mark.parametrize("again", [bootstrap, permute_columns])
+def test_entries_that_were_not_observed_are_no_codes_of_resamples(again):
+    codes = draws(50, 2)
+    samples = Samples(codes, SlotSpace.from_cardinalities([2, 2, 2]), observed=codes > 0)
+    with pytest.raises(CTVAEError, match=r"observed\.all"):
+        again(samples, method=GES())
+    whole = samples.take_rows(torch.zeros(50, dtype=torch.bool))
+    with pytest.raises(CTVAEError, match="no rows"):
+        again(whole, method=GES())
 
 
 @every_method

@@ -189,5 +189,5 @@ def test_rows_with_missing_entries_are_refused():
     assert learn_graph(Samples(codes, slots, observed=observed), method=GES()).graph
     holes = observed.clone()
     holes[3, 1] = False
-    with pytest.raises(DataError, match="needs complete rows"):
+    with pytest.raises(DataError, match="learned from complete rows"):
         learn_graph(Samples(codes, slots, observed=holes), method=GES())

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ctvae.errors import StateSpaceError
-from ctvae.graph import ChiSquared, GSquared, IndependenceTest
+from ctvae.errors import DataError, ShapeError, StateSpaceError
+from ctvae.graph import ChiSquared, FisherZ, GSquared, IndependenceTest, ResidualTest
 from ctvae.graph.table_tests import TableTests, chi_squared_tail
 
 TESTS: dict[str, IndependenceTest] = {"gsq": GSquared(), "chisq": ChiSquared()}
@@ -61,16 +61,31 @@ def test_sorting_and_tables_agree_and_roles_may_be_exchanged(cards, seed):
 
 
 @pytest.mark.parametrize("name", TESTS)
-@pytest.mark.parametrize("cards", [(2, 3, 2, 4), (8, 9, 7, 8)])
+@pytest.mark.parametrize("cards", [(2, 3, 2, 4), (8, 9, 7, 8), (60, 50, 40, 30)])
 def test_weights_stand_for_repeated_rows(name, cards, device):
     rng = np.random.default_rng(1)
     codes = torch.from_numpy(np.stack([rng.integers(k, size=60) for k in cards], 1)).to(device)
-    times = torch.from_numpy(rng.integers(1, 5, size=60)).to(device)
+    times = torch.from_numpy(rng.integers(5, size=60)).to(device)  # 0 for some rows
     lines = queries(rng, len(cards), 2, 8)
     merged = ask(TESTS[name], codes, lines, weights=times.double())
     repeated = ask(TESTS[name], codes.repeat_interleave(times, 0), lines)
     for ours, want in zip(merged, repeated, strict=True):
         torch.testing.assert_close(ours, want)
+
+
+WEIGHTS = {
+    "negative": (torch.tensor([1.0, -1.0, 1.0]), DataError, "0 or more, got -1"),
+    "not finite": (torch.tensor([1.0, torch.nan, 1.0]), DataError, "0 or more, got nan"),
+    "too few": (torch.ones(2), ShapeError, r"weights must be \(3,\), one for each row, got \(2,\)"),
+}
+
+
+@pytest.mark.parametrize(("weights", "error", "told"), WEIGHTS.values(), ids=WEIGHTS.keys())
+@pytest.mark.parametrize("test", [GSquared(), ChiSquared(), ResidualTest(), FisherZ()], ids=repr)
+def test_weights_that_are_none(test, weights, error, told):
+    rows = torch.eye(3) if isinstance(test, FisherZ) else torch.eye(3).long()
+    with pytest.raises(error, match=told):
+        test.bind(rows, weights=weights)
 
 
 def test_scipy_agrees_on_a_plain_table():

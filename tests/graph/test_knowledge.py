@@ -100,6 +100,25 @@ def test_the_truth_obeys_what_is_read_off_it(graph, data):
         assert not Knowledge(forbidden=[(a, b)]).allows(graph)
 
 
+APART = Knowledge(forbidden=[("c", "d"), ("d", "c")])
+OPEN = {
+    "CPDAG": (CausalGraph.from_edges(undirected=[("c", "d")]), False, False),
+    "MPDAG": (CausalGraph.from_edges([("a", "b")], undirected=[("c", "d")]), False, True),
+    "o-o": (CausalGraph.from_edges(circle_circle=[("c", "d")]), False, True),
+    "o->": (CausalGraph.from_edges(circle_arrow=[("c", "d")]), False, True),
+    "<->": (CausalGraph.from_edges(bidirected=[("c", "d")]), True, True),
+    "bow": (CausalGraph.from_edges([("d", "c")], bidirected=[("c", "d")]), False, True),
+    "none": (CausalGraph.from_edges(nodes=["c", "d"]), True, True),
+}
+
+
+@pytest.mark.parametrize(("graph", "apart", "one_way"), OPEN.values(), ids=OPEN.keys())
+def test_open_edges_are_forbidden_where_both_directions_are(graph, apart, one_way):
+    for turned in (graph, graph.relabel({"c": "d", "d": "c"})):
+        assert APART.allows(turned) == apart
+    assert Knowledge(forbidden=[("c", "d")]).allows(graph) == one_way
+
+
 BAD = {
     "contradiction": (
         lambda: Knowledge(required=[("a", "b")], forbidden=[("a", "b")]),

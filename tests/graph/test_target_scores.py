@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -67,6 +68,31 @@ def test_one_regime_is_pooled_or_has_its_own_law(parents, device):
         odds = float(scores.target_log_odds(sets)[0, 2])
         assert odds == pytest.approx(apart - pooled, abs=1e-8)
         assert (odds > 0) == (target == 2)
+
+
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_three_regimes_beside_few_natural_rows(seed):
+    """The formula's maximum over all sets of regimes."""
+    generator = torch.Generator().manual_seed(seed)
+    laws = torch.rand(4, 2, generator=generator)
+    regimes = torch.arange(4).repeat_interleave(torch.tensor([5, 60, 60, 60]))
+    parent = torch.randint(2, (185,), generator=generator)
+    own = torch.where(torch.rand(4, generator=generator) < 0.5, torch.arange(4), 0)
+    child = (torch.rand(185, generator=generator) < laws[own[regimes], parent]).long()
+    codes = torch.stack([parent, child], 1)
+    scores = UnknownTargetScores(codes, [2, 2], regimes, equivalent_sample_size=1.0)
+    for parents in ((), (0,)):
+        totals = []
+        for changed in product([False, True], repeat=3):
+            apart = [r for r, on in zip((1, 2, 3), changed, strict=True) if on]
+            pooled = ~np.isin(regimes.numpy(), apart)
+            total = bdeu(codes, 1, parents, [2, 2], 1.0, pooled)
+            for r in apart:
+                done = regimes.numpy() == r
+                given = [bdeu(codes, 1, own, [2, 2], 1.0, done) for own in (parents, ())]
+                total += np.logaddexp(*given) - math.log(2)
+            totals.append(total)
+        assert float(scores.local(1, parents)) == pytest.approx(max(totals), abs=1e-8)
 
 
 def test_without_interventional_rows_it_is_the_plain_score(device):

@@ -51,6 +51,7 @@ class AttentionStack(nn.Module):
             What the last layer starts from.
         """
         for layer in self.inner:
+            assert isinstance(layer, GraphAttention)
             nodes = leaky_relu(layer.all_heads(nodes, edges))
         return nodes
 

@@ -20,7 +20,7 @@ from ctvae.models.published.attention import (
 from ctvae.randomness import scoped_seed
 
 ROWS, NODES, WIDTH, CHANNELS, HEADS = 2, 5, 3, 4, 3
-REST = {edge_softmax: 0.0, open_softmax: 1.0}
+REST: dict[Weigh, float] = {edge_softmax: 0.0, open_softmax: 1.0}
 
 
 def _layer(weigh: Weigh, device: torch.device) -> GraphAttention:

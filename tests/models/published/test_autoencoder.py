@@ -48,6 +48,7 @@ def test_fault_17_channels_of_the_encoder_without_gradient(
 ) -> None:
     model = _model(kind, device)
     last = list(model.encoder.children())[-1]
+    assert isinstance(last.bias, Tensor)
     (gradient,) = torch.autograd.grad(model(_images(4, device)).images.sum(), last.bias)
     assert int((gradient == 0).sum()) == unread  # 8 channels, 2 codebooks of 4: 0 to 4 are read
 

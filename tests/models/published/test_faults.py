@@ -59,7 +59,7 @@ def test_fault_1_the_embedding_of_the_action(
     codes, action = make_codes(9, device), make_actions(9, device)
     before = layer.action(codes, action, seed=0).log_probs
     with torch.no_grad():
-        layer.embedding.bias += 10
+        layer.embedding.bias.add_(10)
     after = layer.action(codes, action, seed=0).log_probs
     assert (not torch.equal(before, after)) is reached
 
