@@ -33,6 +33,20 @@ class TrainedInverseDynamics:
         return count_parameters(self.network)
 
     @torch.no_grad()
+    def action_logits(self, before: Tensor, after: Tensor) -> Float[Tensor, "batch actions"]:
+        """Scores the actions; the log-sum-exp of the scores is the pair's energy, negated.
+
+        Args:
+            before: Images before.
+            after: Images after.
+
+        Returns:
+            Scores that no softmax has normalised.
+        """
+        parts = zip(before.split(CHUNK), after.split(CHUNK), strict=True)
+        both = (torch.cat([unit(b, self.device), unit(a, self.device)], 1) for b, a in parts)
+        return torch.cat([self.network(pair) for pair in both])
+
     def action_log_probs(self, before: Tensor, after: Tensor) -> Float[Tensor, "batch actions"]:
         """Classifies the action.
 
@@ -43,9 +57,7 @@ class TrainedInverseDynamics:
         Returns:
             Normalised log-probabilities, nats.
         """
-        parts = zip(before.split(CHUNK), after.split(CHUNK), strict=True)
-        both = (torch.cat([unit(b, self.device), unit(a, self.device)], 1) for b, a in parts)
-        return torch.cat([self.network(pair).log_softmax(1) for pair in both])
+        return self.action_logits(before, after).log_softmax(1)
 
 
 @dataclass(frozen=True)
