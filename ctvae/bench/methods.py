@@ -10,7 +10,12 @@ from ctvae.bench.problems import Problem
 from ctvae.bench.slots import LearnedSlots
 from ctvae.errors import DataError, did_you_mean
 from ctvae.models.baselines import (
+    FSQ,
+    QLAE,
+    AdaGVAE,
     Baseline,
+    BetaTCVAE,
+    CategoricalSparse,
     Copying,
     InverseDynamics,
     SpatialCounting,
@@ -26,6 +31,11 @@ METHODS: dict[str, Make] = {
     "copying": lambda _: Copying(),
     "inverse-dynamics": lambda _: InverseDynamics(),
     "spatial-counting": lambda _: SpatialCounting(),
+    "qlae": lambda _: QLAE(),
+    "fsq": lambda _: FSQ(),
+    "categorical-sparse": lambda _: CategoricalSparse(),
+    "beta-tcvae": lambda _: BetaTCVAE(),
+    "ada-gvae": lambda _: AdaGVAE(),
     "supervised-slots": lambda problem: SupervisedSlots(
         problem.images.moved_factors,
         problem.images.moved.cardinalities,

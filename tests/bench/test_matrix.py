@@ -152,7 +152,10 @@ def test_the_interval_is_student_s() -> None:
 
 
 def test_the_command_writes_records_and_table_and_resumes(
-    small: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    small: ImageSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(command, "mini_sprites", lambda: small)
     monkeypatch.setattr(command, "Matrix", lambda *a: Matrix(*a, judging=QUICK))

@@ -99,7 +99,7 @@ def test_parameters_are_counted_by_hand(corner: Corner) -> None:
 def test_supervised_slots_learn_the_factors_they_are_told(corner: Corner) -> None:
     factors = corner.images.factors
     method = SupervisedSlots(factors, corner.images.space.cardinalities)
-    budget = Budget(steps=120, images_per_step=64)
+    budget = Budget(steps=80, images_per_step=32)
     found = method.train(corner.train, validation=corner.validation, budget=budget, seed=0)
     used = corner.train.used_images()
     right = (found.encode(corner.images.images[used]) == factors[used]).all(1)
