@@ -35,6 +35,7 @@ LAYERS: dict[str, float] = {
     "library": 5.0,
     "evaluation": 6.0,
     "training": 6.0,
+    "bench": 6.0,
     "report": 6.0,
     "cli": 7.0,
 }
@@ -44,6 +45,9 @@ SIBLINGS = {
     "models": {"data", "library"},
     "data": {"models", "library"},
     "library": {"models", "data"},
+    "training": {"bench"},
+    "evaluation": {"bench"},
+    "report": {"bench"},
 }
 CAUSAL_LEARN = {"graph/classical.py", "graph/formats.py", "graph/lingam.py"}
 HEAVY = ("causallearn", "matplotlib", "pandas", "lightning_fabric", "scipy", "sklearn", "rich")

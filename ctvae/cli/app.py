@@ -18,6 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+bench = typer.Typer(help="Compare methods under one budget.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
 
 LARGEST_SEED = 2**62
 
@@ -190,6 +193,41 @@ def retrieve(
     from ctvae.cli.retrieve import retrieve as answer
 
     typer.echo(answer(model, before, after, length=length))
+
+
+@bench.command()
+def disentangle(
+    data: Annotated[str, typer.Option(help="mini-sprites, or a file of images.")] = "mini-sprites",
+    methods: Annotated[
+        str | None, typer.Option(help="Names with commas between; all if left out.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Numbers with commas between.")] = "0,1,2,3,4",
+    steps: Annotated[int, typer.Option(min=4, help="Optimizer steps of every method.")] = 1100,
+    images_per_step: Annotated[
+        int, typer.Option(min=4, help="Images in a batch; half as many pairs.")
+    ] = 150,
+    image_size: Annotated[
+        int, typer.Option(min=8, help="Side that images of a file are averaged down to.")
+    ] = 32,
+    out: Annotated[Path, typer.Option(help="Folder for records/ and table.md.")] = Path(
+        "runs/disentangle"
+    ),
+) -> None:
+    """Compare slots with the baselines; runs that have a record are not run again."""
+    from ctvae.cli.bench import disentangle as run
+    from ctvae.models.baselines import Budget
+
+    typer.echo(
+        run(
+            data,
+            methods=methods,
+            seeds=seeds,
+            budget=Budget(steps=steps, images_per_step=images_per_step),
+            image_size=image_size,
+            out=out,
+            say=typer.echo,
+        )
+    )
 
 
 def main() -> None:
