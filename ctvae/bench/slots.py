@@ -31,7 +31,8 @@ class TrainedSlots:
     @property
     def num_parameters(self) -> int:
         """The weights of encoder and decoder; the tables are not counted."""
-        return sum(p.numel() for p in self.model.autoencoder.parameters())
+        parts = self.model.autoencoder.modules().values()
+        return sum(p.numel() for part in parts for p in part.parameters())
 
     def encode(self, images: Tensor) -> Int[Tensor, "batch slots"]:
         """Reads codes.

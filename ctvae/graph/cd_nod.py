@@ -32,7 +32,7 @@ REGIME = "(regime)"
 class CDNOD:
     """Finds the graph and the slots whose law changes, from rows of several regimes, by tests.
 
-    The regime is one more variable, which causes and is caused by none of the slots; ``PC`` on
+    The regime is one more variable, which may cause slots and is caused by none; ``PC`` on
     all of them directs edges by where the changes enter. Assumes that there is no hidden common
     cause but those that the regime stands for. It says which slots change between some regimes,
     and not in which; ``InterventionalBDeu`` and ``OrderMCMC`` tell regimes apart.

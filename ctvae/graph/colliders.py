@@ -18,7 +18,9 @@ Triple = tuple[int, int, int]
 
 
 class Orientation:
-    """A skeleton some of whose edges are directed, step by step and never into a cycle.
+    """A skeleton some of whose edges are directed, step by step.
+
+    ``direct`` never closes a cycle; ``make_collider`` may, and ``untangle`` then repairs it.
 
     Args:
         adjacent: ``(slots, slots)`` symmetric booleans.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,7 @@ def test_the_command_writes_records_and_table_and_resumes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(command, "mini_sprites", lambda: small)
-    monkeypatch.setattr(command, "Matrix", lambda *a: Matrix(*a, judging=QUICK))
+    monkeypatch.setattr(command, "Matrix", partial(Matrix, judging=QUICK))
     words = ["--methods", "copying,inverse-dynamics", "--seeds", "0,1", "--steps", "4"]
     line = ["ctvae", "bench", "disentangle", *words, "--out", str(tmp_path / "out")]
     monkeypatch.setattr("sys.argv", line)
@@ -212,5 +213,5 @@ def test_bad_seeds_of_the_command(tmp_path: Path) -> None:
             budget=SHORT,
             image_size=32,
             out=tmp_path,
-            say=str,
+            say=[].append,
         )

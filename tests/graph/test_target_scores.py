@@ -90,7 +90,7 @@ def test_three_regimes_beside_few_natural_rows(seed):
             for r in apart:
                 done = regimes.numpy() == r
                 given = [bdeu(codes, 1, own, [2, 2], 1.0, done) for own in (parents, ())]
-                total += np.logaddexp(*given) - math.log(2)
+                total += float(np.logaddexp(given[0], given[1])) - math.log(2)
             totals.append(total)
         assert float(scores.local(1, parents)) == pytest.approx(max(totals), abs=1e-8)
 

@@ -81,6 +81,7 @@ def test_weights_under_interventions(method, known, device):
 @pytest.mark.parametrize("score", [BDeu(), BIC(), GaussianBIC()], ids=repr)
 def test_scores_count_as_often_as_a_row_does(score: LocalScore, device):
     weighted = rows(device)
+    assert weighted.weights is not None
     data = weighted.codes + (weighted.codes == 1) * 3  # codes that do not occur
     data = torch.where(weighted.weights[:, None] == 0, 2, data)
     if isinstance(score, GaussianBIC):
