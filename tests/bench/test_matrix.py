@@ -205,6 +205,7 @@ def test_bad_matrices(methods, seeds, message) -> None:
 
 
 def test_bad_seeds_of_the_command(tmp_path: Path) -> None:
+    said: list[str] = []
     with pytest.raises(CTVAEError, match="0,1,2, got 'one'"):
         command.disentangle(
             "mini-sprites",
@@ -213,5 +214,5 @@ def test_bad_seeds_of_the_command(tmp_path: Path) -> None:
             budget=SHORT,
             image_size=32,
             out=tmp_path,
-            say=[].append,
+            say=said.append,
         )
