@@ -156,7 +156,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda p: ["demo", "--out", str(_written(p / "file", b"") / "run")],
         "cannot write",
     ),
-    "a seed too large": (lambda p: ["demo", "--seed", "9" * 23], "less than or equal to"),
+    "a seed too large": (lambda p: ["demo", "--seed", "9" * 23], "a seed is at most 2^62"),
     "no images": (
         lambda p: [
             "demo",

@@ -121,7 +121,7 @@ def test_a_constant_column_is_warned_of(monkeypatch, capsys):
 def test_no_observational_row_is_warned_of(monkeypatch, capsys):
     text = Path("rows.csv").read_text().replace(",0\n", ",Bergen\n")
     Path("labs.csv").write_text(text)
-    run(monkeypatch, "discover labs.csv --method interventional-bdeu --regimes lab")
+    run(monkeypatch, "discover labs.csv --method cd-nod --regimes lab")
     assert "warning: no row of 'lab' is 0, empty, none" in capsys.readouterr().out
 
 
