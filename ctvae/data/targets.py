@@ -77,11 +77,11 @@ def find_targets(pairs: Transitions) -> tuple[Action, ...] | None:
     simple = _groups(meetings.share, ~none)
     if not (free & ~none).any():
         return _placed(pairs, meetings, simple)
-    found = [
-        resolved
-        for group in _choices(pairs, meetings, free, none)
-        if (resolved := _resolve(pairs, meetings, group, none)) is not None
-    ]
+    choices = _choices(pairs, meetings, free, none)
+    found = [one for group in choices if (one := _resolve(pairs, meetings, group, none))]
+    if not found:
+        choices = _one_for_all(choices[0], free & ~none)
+        found = [one for group in choices if (one := _resolve(pairs, meetings, group, none))]
     if not found:
         return None
     least = min(one.cost for one in found)
@@ -120,6 +120,17 @@ def _choices(
     groups = [_groups(meetings.share, one & ~none) for one in singles]
     tried = {tuple(g.tolist()): g for group in groups for g in _reduced(pairs, group)}
     return list(tried.values())
+
+
+def _one_for_all(group: Labels, free: np.ndarray) -> list[Labels]:
+    """All ways to let one action stand for its group, so that the others of it may be joint."""
+    found = []
+    for a in np.flatnonzero(free & (group != JOINT)):
+        others = free & (group == group[a])
+        others[a] = False
+        if others.any():
+            found.append(_renumbered(np.where(others, JOINT, group)))
+    return found
 
 
 def _reduced(pairs: Transitions, group: Labels) -> list[Labels]:

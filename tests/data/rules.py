@@ -28,7 +28,6 @@ def several_rules(draw: st.DrawFn, factors: int, *, joint: bool) -> SeveralRules
         SetTo(),
         SetAtRandom(),
         PermuteValues(seed),
-        SeveralRules((StepBy(), StepBy(2))),
         PermuteValues(seed, count=2),
         SeveralRules((StepBy(), SetTo())),
         SeveralRules((PermuteValues(seed), SetAtRandom())),

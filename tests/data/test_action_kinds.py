@@ -109,7 +109,7 @@ def test_codes_of_sprites_are_their_factors_whatever_is_said_of_the_actions(name
             assert same_partition(linked.codes[used, slot], images.factors[used, factor])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_codes_of_a_whole_grid_are_its_factors(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(2, 5), min_size=2, max_size=3))
@@ -152,7 +152,7 @@ def test_targets_are_found_from_names_alone(data: st.DataObject) -> None:
     assert are_renamed(pairs.actions, found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_targets_of_joint_actions_are_right_or_not_given(data: st.DataObject) -> None:
     """In small worlds joint and single actions may be each other's; then nothing is said."""
@@ -242,16 +242,15 @@ def test_contexts_without_order_are_named_by_a_reader_value_by_value() -> None:
     assert torch.equal(align_contexts(linked, blind).codes, linked.codes), "a reader that sees none"
 
 
-LEAST_SHARED = {"joint steps": 0.35, "two permutations": 0.5, "mixture": 0.0}
-"""Where few squares of pairs close: joint actions, and two permutations of one slot."""
+# Joint steps make one slot of two, and mixed kinds leave a slot as it is.
+LEAST_SHARED = {"joint steps": 0.35, "mixture": 0.2}
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("share", [0.1, 0.01])
-def test_labels_are_shared_and_never_wrong(name: str, share: float) -> None:
+def test_labels_are_shared_and_never_wrong(name: str) -> None:
     images = mini_sprites()
     whole = transition_pairs(images, RULES[name], rows=split_groups(images.units)[0])
-    kept = torch.rand(len(whole), generator=torch.Generator().manual_seed(0)) < share
+    kept = torch.rand(len(whole), generator=torch.Generator().manual_seed(0)) < 0.02
     few = replace(whole, action=torch.where(kept, whole.action, -1))
     for pairs in (few, opened(few)):
         found = share_labels(pairs)
