@@ -28,7 +28,7 @@ def test_true_pictures_are_read_in_nuisances_of_others(
     judge = SceneJudge(SpriteScene(), others)
     rows = torch.arange(30)
     read = judge.read(images.float() / 255, rows)
-    assert float((read == codes).double().mean()) >= 0.98
+    assert int((read != codes).any(1).sum()) <= 3  # nuisances of others are the harder case
     assert torch.equal(judge.read(images, rows), read)
     assert bool(judge.exists(codes, rows).all())
 

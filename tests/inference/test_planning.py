@@ -30,6 +30,11 @@ class Move:
     name: str
     target: Targets
 
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """All the slots it moves."""
+        return self.target if isinstance(self.target, tuple) else (self.target,)
+
 
 def make_law(
     sizes: Sequence[int], targets: Sequence[Targets], seed: int, *, power: float = 6.0
