@@ -45,6 +45,13 @@ OPERATORS = {
     "@--": ("tail_circle", True),
 }
 """What an operator means: the list of edges, and whether its ends are exchanged."""
+BIF_NAME = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s|,(){}"]+', re.DOTALL)
+BIF = re.compile(
+    rf"""^\s*variable\s+(?P<variable>{BIF_NAME.pattern})
+    |^\s*probability\s*\((?P<law>(?:"(?:[^"\\]|\\.)*"|[^"{{)])+)\)\s*{{
+    |"(?:[^"\\]|\\.)*" | //[^\n]*  # passed over, whatever it holds""",
+    re.VERBOSE | re.MULTILINE | re.DOTALL,
+)
 
 
 class _Statement(NamedTuple):
@@ -170,80 +177,93 @@ def from_dagitty(text: str) -> Marks:
 def _statements(text: str, kinds: Sequence[str]) -> Iterator[_Statement]:
     """Reads nodes, and chains of edges pair by pair, with the attributes that follow them."""
     tokens = _tokens(text)
-    words = tokens[: tokens.index("{")] if "{" in tokens else tokens
-    if not set(words) & set(kinds) or tokens[-1:] != ["}"]:
+    words = tokens[: tokens.index(OPEN)] if OPEN in tokens else tokens
+    if not {_Token("name", kind) for kind in kinds} & set(words) or tokens[-1:] != [CLOSE]:
         msg = f"expected one of {', '.join(kinds)} and nodes and edges in braces, got {text[:40]!r}"
         raise FormatError(msg)
     body = tokens[len(words) + 1 : -1]
     place = 0
     while place < len(body):
-        if body[place] in {";", ","}:
+        if body[place] in SEPARATORS:
             place += 1
             continue
         ends, operators = [], []
+        settles_picture = body[place] in KEYWORDS
         while True:
             end, place = _end(body, place)
             ends.append(end)
-            if place >= len(body) or body[place] not in OPERATORS:
+            if place >= len(body) or body[place].kind != "edge":
                 break
-            operators.append(body[place])
+            operators.append(body[place].text)
             place += 1
         attributes, place = _attributes(body, place)
-        if place < len(body) and body[place] == "=":  # a setting of the whole picture
+        if place < len(body) and body[place] == EQUALS:  # a setting of the whole picture
             place += 2
-        elif not operators and ends[0][0] not in {"node", "edge", "graph", "bb"}:
+        elif not operators and not settles_picture:
             yield _Statement(ends[0], None, [], attributes)
         for k, operator in enumerate(operators):
             yield _Statement(ends[k], operator, ends[k + 1], attributes)
 
 
-def _tokens(text: str) -> list[str]:
+class _Token(NamedTuple):
+    """A piece of text; what stands in quotes is a name, whatever it looks like."""
+
+    kind: str
+    text: str
+
+    @property
+    def is_name(self) -> bool:
+        return self.kind in {"name", "quoted"}
+
+
+OPEN, CLOSE, EQUALS = (_Token("mark", sign) for sign in "{}=")
+FIRST, LAST = (_Token("mark", sign) for sign in "[]")
+SEPARATORS = {_Token("mark", sign) for sign in ";,"}
+KEYWORDS = {_Token("name", word) for word in ("node", "edge", "graph", "bb")}
+"""Words that set what all nodes, all edges or the picture look like."""
+
+
+def _tokens(text: str) -> list[_Token]:
     """Cuts text into names, quoted names without their quotes, operators and marks."""
-    found: list[str] = []
+    found: list[_Token] = []
     place = 0
     while place < len(text):
         match = TOKEN.match(text, place)
-        if match is None:
+        if match is None or match.lastgroup is None:
             msg = f"cannot read {text[place : place + 20]!r} in a graph"
             raise FormatError(msg)
         place = match.end()
         if match.lastgroup == "quoted":
-            found.append(_Name(re.sub(r"\\(.)", r"\1", match.group()[1:-1])))
-        elif match.lastgroup == "name":
-            found.append(_Name(match.group()))
+            found.append(_Token("quoted", _unquote(match.group())))
         elif match.lastgroup != "space":
-            found.append(match.group())
+            found.append(_Token(match.lastgroup, match.group()))
     return found
 
 
-class _Name(str):
-    """A token that names something, even where it looks like an operator."""
-
-    __slots__ = ()
-
-
-def _end(tokens: Sequence[str], place: int) -> tuple[list[str], int]:
-    if place < len(tokens) and isinstance(tokens[place], _Name):
-        return [str(tokens[place])], place + 1
-    if place < len(tokens) and tokens[place] == "{":
-        close = list(tokens).index("}", place) if "}" in tokens[place:] else len(tokens)
-        names = [str(t) for t in tokens[place + 1 : close] if isinstance(t, _Name)]
-        if names and close < len(tokens):
-            return names, close + 1
-    got = tokens[place] if place < len(tokens) else "the end"
-    msg = f"expected a node's name in a graph, got {got!r}"
+def _end(tokens: Sequence[_Token], place: int) -> tuple[list[str], int]:
+    rest = tokens[place:]
+    if rest and rest[0].is_name:
+        return [rest[0].text], place + 1
+    if rest and rest[0] == OPEN:
+        close = rest.index(CLOSE) if CLOSE in rest else len(rest)
+        names = [one.text for one in rest[1:close] if one.is_name]
+        if names and close < len(rest):
+            return names, place + close + 1
+    got = repr(rest[0].text) if rest else "the end"
+    msg = f"expected a node's name in a graph, got {got}"
     raise FormatError(msg)
 
 
-def _attributes(tokens: Sequence[str], place: int) -> tuple[dict[str, str], int]:
+def _attributes(tokens: Sequence[_Token], place: int) -> tuple[dict[str, str], int]:
     found: dict[str, str] = {}
-    while place < len(tokens) and tokens[place] == "[":
-        close = list(tokens).index("]", place) if "]" in tokens[place:] else len(tokens)
-        inside = list(tokens[place + 1 : close])
-        for k in range(1, len(inside) - 1):
-            if inside[k] == "=":
-                found[str(inside[k - 1])] = str(inside[k + 1])
-        place = close + 1
+    while place < len(tokens) and tokens[place] == FIRST:
+        rest = tokens[place:]
+        close = rest.index(LAST) if LAST in rest else len(rest)
+        inside = rest[1:close]
+        for name, sign, value in zip(inside, inside[1:], inside[2:], strict=False):
+            if sign == EQUALS:
+                found[name.text] = value.text
+        place += close + 1
     return found, place
 
 
@@ -255,8 +275,15 @@ def to_gml(marks: Marks) -> str:
 
     Returns:
         The text.
+
+    Raises:
+        GraphError: When a node is called ``[]`` or ``()``, which networkx reads as no name.
     """
     import networkx as nx
+
+    for name in {"[]", "()"} & set(marks.nodes):
+        msg = f"networkx, which reads GML, takes the name {name!r} for an empty list; relabel"
+        raise GraphError(msg)
 
     return "\n".join(nx.generate_gml(formats.to_networkx(marks))) + "\n"
 
@@ -318,15 +345,17 @@ def from_bif(text: str) -> Marks:
     Raises:
         FormatError: When there are no variables.
     """
-    name = r'(?:"(?:[^"\\]|\\.)*"|[^\s|,(){}"]+)'
-    nodes = [_unquote(one) for one in re.findall(rf"^\s*variable\s+({name})", text, re.MULTILINE)]
+    nodes: list[str] = []
+    edges: set[Edge] = set()
+    for match in BIF.finditer(text):
+        if match["variable"] is not None:
+            nodes.append(_unquote(match["variable"]))
+        elif match["law"] is not None:
+            names = [_unquote(one) for one in BIF_NAME.findall(match["law"])]
+            edges.update((parent, names[0]) for parent in names[1:])
     if not nodes:
         msg = "this is no BIF text: there is no line 'variable NAME {'"
         raise FormatError(msg)
-    edges: set[Edge] = set()
-    for head in re.findall(r"^\s*probability\s*\(([^{]*)\)\s*\{", text, re.MULTILINE):
-        names = [_unquote(one) for one in re.findall(name, head)]
-        edges.update((parent, names[0]) for parent in names[1:])
     return Marks(tuple(nodes), directed=frozenset(edges))
 
 
@@ -335,4 +364,4 @@ def _quote(name: str) -> str:
 
 
 def _unquote(name: str) -> str:
-    return re.sub(r"\\(.)", r"\1", name[1:-1]) if name.startswith('"') else name
+    return re.sub(r"\\(.)", r"\1", name[1:-1], flags=re.DOTALL) if name[0] == '"' else name
