@@ -49,8 +49,8 @@ def explain(
 
 
 def _mark(graph: CausalGraph, i: str, j: str) -> str:
-    mark = graph.mark(i, j)
-    return f"no edge between {i} and {j}" if mark == "none" else f"{i} {mark} {j}"
+    marks = [f"{i} {mark} {j}" for mark in graph.marks_between(i, j)]
+    return " and ".join(marks) or f"no edge between {i} and {j}"
 
 
 def _state(run: Outcome, truth: CausalGraph | None, i: str, j: str) -> str:

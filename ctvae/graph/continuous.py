@@ -113,9 +113,10 @@ class ScaledGraphs:
     @property
     def num_differences(self) -> int:
         """In how many pairs the marks of the two differ; above 0, units decided on the answer."""
+        raw, scaled = self.raw.graph, self.standardised.graph
         return sum(
-            self.raw.graph.mark(a, b) != self.standardised.graph.mark(a, b)
-            for a, b in combinations(self.raw.graph.nodes, 2)
+            raw.marks_between(a, b) != scaled.marks_between(a, b)
+            for a, b in combinations(raw.nodes, 2)
         )
 
     @property

@@ -129,9 +129,10 @@ def edge_state(graph: CausalGraph, truth: CausalGraph, i: str, j: str) -> EdgeSt
     Returns:
         The state.
     """
-    found, true = graph.mark(i, j), truth.mark(i, j)
+    found, true = graph.marks_between(i, j), truth.marks_between(i, j)
     if found == true:
-        return EdgeState.ABSENT if found == "none" else EdgeState.AGREES
-    if "none" in (found, true):
-        return EdgeState.MISSING if found == "none" else EdgeState.EXTRA
-    return EdgeState.REVERSED if {found, true} == {"->", "<-"} else EdgeState.OTHER_MARK
+        return EdgeState.AGREES if found else EdgeState.ABSENT
+    if not found or not true:
+        return EdgeState.EXTRA if found else EdgeState.MISSING
+    turned = {found, true} == {("->",), ("<-",)}
+    return EdgeState.REVERSED if turned else EdgeState.OTHER_MARK

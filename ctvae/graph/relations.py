@@ -104,17 +104,37 @@ class Relations(ABC):
 
         Returns:
             ``"->"``, ``"<-"``, ``"-"``, ``"<->"``, in a PAG also ``"o->"``, ``"<-o"``, ``"o-o"``,
-            ``"-o"`` or ``"o-"``; else ``"none"``. A bow gives its directed mark.
+            ``"-o"`` or ``"o-"``; else ``"none"``. A bow gives its directed mark; see
+            ``marks_between``.
+        """
+        return next(iter(self.marks_between(a, b)), "none")
+
+    def marks_between(self, a: str, b: str) -> tuple[str, ...]:
+        """Names all marks between two nodes.
+
+        Args:
+            a: A node.
+            b: Another node.
+
+        Returns:
+            None, one, or the two of a bow: a directed mark and ``"<->"``.
+
+        Example:
+            >>> from ctvae.graph import CausalGraph
+            >>> bow = CausalGraph.from_edges([("a", "b")], bidirected=[("a", "b")])
+            >>> bow.marks_between("b", "a")
+            ('<-', '<->')
         """
         for name in (a, b):
             self._check_name(name)
+        found = []
         for kind, symbol in SYMBOLS.items():
             edges = getattr(self.marks, kind)
             if (a, b) in edges:
-                return symbol
-            if (b, a) in edges:
-                return MIRRORED.get(symbol, symbol)
-        return "none"
+                found.append(symbol)
+            elif (b, a) in edges:
+                found.append(MIRRORED.get(symbol, symbol))
+        return tuple(found)
 
     @cached_property
     def skeleton(self) -> frozenset[Edge]:

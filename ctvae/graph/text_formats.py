@@ -9,6 +9,21 @@ from typing import NamedTuple
 from ctvae.errors import FormatError, GraphError
 from ctvae.graph import formats
 from ctvae.graph.marks import SYMBOLS, Edge, Marks
+from ctvae.graph.text_tokens import (
+    CLOSE,
+    EDGE,
+    EQUALS,
+    KEYWORDS,
+    OPEN,
+    SEPARATORS,
+    Token,
+    is_end,
+    opening_brace,
+    read_attributes,
+    read_end,
+    tokens_of,
+    unquote,
+)
 
 __all__ = [
     "from_bif",
@@ -29,14 +44,6 @@ DOT_STYLES = {
     "circle_circle": " [dir=both, arrowtail=odot, arrowhead=odot]",
     "tail_circle": " [arrowhead=odot]",
 }
-TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*|\#[^\n]*|/\*.*?\*/)
-    |(?P<quoted>"(?:[^"\\]|\\.)*")
-    |(?P<edge><->|<-@|@->|@-@|@--|--@|->|<-|--)
-    |(?P<mark>[{}\[\];,=:])
-    |(?P<name>[^\s"{}\[\];,=:<>@-]+(?:-(?![->@])[^\s"{}\[\];,=:<>@-]+)*)""",
-    re.VERBOSE | re.DOTALL,
-)
 DAGITTY = {"-": "--", "o->": "@->", "o-o": "@-@", "-o": "--@"}
 OPERATORS = {
     **{DAGITTY.get(symbol, symbol): (kind, False) for kind, symbol in SYMBOLS.items()},
@@ -45,6 +52,13 @@ OPERATORS = {
     "@--": ("tail_circle", True),
 }
 """What an operator means: the list of edges, and whether its ends are exchanged."""
+BIF_NAME = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s|,(){}"]+', re.DOTALL)
+BIF = re.compile(
+    rf"""^\s*variable\s+(?P<variable>{BIF_NAME.pattern})
+    |^\s*probability\s*\((?P<law>(?:"(?:[^"\\]|\\.)*"|[^"{{)])+)\)\s*{{
+    |"(?:[^"\\]|\\.)*" | //[^\n]*  # passed over, whatever it holds""",
+    re.VERBOSE | re.MULTILINE | re.DOTALL,
+)
 
 
 class _Statement(NamedTuple):
@@ -170,125 +184,44 @@ def from_dagitty(text: str) -> Marks:
 
 def _statements(text: str, kinds: Sequence[str]) -> Iterator[_Statement]:
     """Reads nodes, and chains of edges pair by pair, with the attributes that follow them."""
-    tokens = _tokens(text)
-    words = tokens[: tokens.index("{")] if "{" in tokens else tokens
-    if not set(words) & set(kinds) or tokens[-1:] != ["}"]:
+    tokens = tokens_of(text)
+    words = tokens[: tokens.index(OPEN)] if OPEN in tokens else tokens
+    if not {Token("name", kind) for kind in kinds} & set(words) or tokens[-1:] != [CLOSE]:
         msg = f"expected one of {', '.join(kinds)} and nodes and edges in braces, got {text[:40]!r}"
         raise FormatError(msg)
     body = tokens[len(words) + 1 : -1]
     place = 0
     defaults: list[dict[str, str]] = [{}]  # of edges, one for each brace that is open
     while place < len(body):
-        if body[place] in {";", ","}:
+        if body[place] in SEPARATORS:
             place += 1
             continue
-        if _is_mark(body, place, "}") and len(defaults) > 1:
+        if body[place] == CLOSE and len(defaults) > 1:
             defaults.pop()
             place += 1
             continue
-        if (brace := _brace(body, place)) is not None and not _is_end(body, brace):
+        if (brace := opening_brace(body, place)) is not None and not is_end(body, brace):
             defaults.append(dict(defaults[-1]))
             place = brace + 1
             continue
         ends, operators = [], []
+        opener = body[place]
         while True:
-            end, place = _end(body, place)
+            end, place = read_end(body, place)
             ends.append(end)
-            if place >= len(body) or body[place] not in OPERATORS:
+            if place >= len(body) or body[place].kind != "edge":
                 break
-            operators.append(body[place])
+            operators.append(body[place].text)
             place += 1
-        attributes, place = _attributes(body, place)
-        if place < len(body) and body[place] == "=":  # a setting of the whole picture
+        attributes, place = read_attributes(body, place)
+        if place < len(body) and body[place] == EQUALS:  # a setting of the whole picture
             place += 2
-        elif ends == [["edge"]]:
+        elif not operators and opener == EDGE:
             defaults[-1].update(attributes)
-        elif not operators and ends[0][0] not in {"node", "edge", "graph", "bb"}:
+        elif not operators and opener not in KEYWORDS:
             yield _Statement(ends[0], None, [], attributes)
         for k, operator in enumerate(operators):
             yield _Statement(ends[k], operator, ends[k + 1], defaults[-1] | attributes)
-
-
-def _tokens(text: str) -> list[str]:
-    """Cuts text into names, quoted names without their quotes, operators and marks."""
-    found: list[str] = []
-    place = 0
-    while place < len(text):
-        match = TOKEN.match(text, place)
-        if match is None:
-            msg = f"cannot read {text[place : place + 20]!r} in a graph"
-            raise FormatError(msg)
-        place = match.end()
-        if match.lastgroup == "quoted":
-            found.append(_Name(re.sub(r"\\(.)", r"\1", match.group()[1:-1])))
-        elif match.lastgroup == "name":
-            found.append(_Name(match.group()))
-        elif match.lastgroup != "space":
-            found.append(match.group())
-    return found
-
-
-class _Name(str):
-    """A token that names something, even where it looks like an operator."""
-
-    __slots__ = ()
-
-
-def _brace(tokens: Sequence[str], place: int) -> int | None:
-    """Finds the brace that opens here, perhaps after ``subgraph NAME``."""
-    if tokens[place] == "subgraph":
-        place += 1
-        place += place < len(tokens) and isinstance(tokens[place], _Name)
-    return place if _is_mark(tokens, place, "{") else None
-
-
-def _is_mark(tokens: Sequence[str], place: int, mark: str) -> bool:
-    there = tokens[place : place + 1]
-    return list(there) == [mark] and not isinstance(there[0], _Name)
-
-
-def _is_end(tokens: Sequence[str], brace: int) -> bool:
-    """Says whether an edge leaves from what stands in these braces."""
-    after = _close(tokens, brace) + 1
-    return after < len(tokens) and tokens[after] in OPERATORS
-
-
-def _close(tokens: Sequence[str], brace: int) -> int:
-    depth = 0
-    for place, token in enumerate(tokens[brace:], brace):
-        depth += 0 if isinstance(token, _Name) else {"{": 1, "}": -1}.get(token, 0)
-        if not depth:
-            return place
-    msg = "a brace of this graph is never closed"
-    raise FormatError(msg)
-
-
-def _end(tokens: Sequence[str], place: int) -> tuple[list[str], int]:
-    brace = _brace(tokens, place) if place < len(tokens) else None
-    if brace is not None:
-        close = _close(tokens, brace)
-        inside = [t for t in tokens[brace + 1 : close] if isinstance(t, _Name) or t not in ";,"]
-        if not inside or not all(isinstance(t, _Name) for t in inside):
-            msg = "braces at the end of an edge hold names alone; write their edges before it"
-            raise FormatError(msg)
-        return [str(t) for t in inside], close + 1
-    if place < len(tokens) and isinstance(tokens[place], _Name):
-        return [str(tokens[place])], place + 1
-    got = tokens[place] if place < len(tokens) else "the end"
-    msg = f"expected a node's name in a graph, got {got!r}"
-    raise FormatError(msg)
-
-
-def _attributes(tokens: Sequence[str], place: int) -> tuple[dict[str, str], int]:
-    found: dict[str, str] = {}
-    while place < len(tokens) and tokens[place] == "[":
-        close = list(tokens).index("]", place) if "]" in tokens[place:] else len(tokens)
-        inside = list(tokens[place + 1 : close])
-        for k in range(1, len(inside) - 1):
-            if inside[k] == "=":
-                found[str(inside[k - 1])] = str(inside[k + 1])
-        place = close + 1
-    return found, place
 
 
 def to_gml(marks: Marks) -> str:
@@ -299,8 +232,15 @@ def to_gml(marks: Marks) -> str:
 
     Returns:
         The text.
+
+    Raises:
+        GraphError: When a node is called ``[]`` or ``()``, which networkx reads as no name.
     """
     import networkx as nx
+
+    for name in {"[]", "()"} & set(marks.nodes):
+        msg = f"networkx, which reads GML, takes the name {name!r} for an empty list; relabel"
+        raise GraphError(msg)
 
     return "\n".join(nx.generate_gml(formats.to_networkx(marks))) + "\n"
 
@@ -362,21 +302,19 @@ def from_bif(text: str) -> Marks:
     Raises:
         FormatError: When there are no variables.
     """
-    name = r'(?:"(?:[^"\\]|\\.)*"|[^\s|,(){}"]+)'
-    nodes = [_unquote(one) for one in re.findall(rf"^\s*variable\s+({name})", text, re.MULTILINE)]
+    nodes: list[str] = []
+    edges: set[Edge] = set()
+    for match in BIF.finditer(text):
+        if match["variable"] is not None:
+            nodes.append(unquote(match["variable"]))
+        elif match["law"] is not None:
+            names = [unquote(one) for one in BIF_NAME.findall(match["law"])]
+            edges.update((parent, names[0]) for parent in names[1:])
     if not nodes:
         msg = "this is no BIF text: there is no line 'variable NAME {'"
         raise FormatError(msg)
-    edges: set[Edge] = set()
-    for head in re.findall(r"^\s*probability\s*\(([^{]*)\)\s*\{", text, re.MULTILINE):
-        names = [_unquote(one) for one in re.findall(name, head)]
-        edges.update((parent, names[0]) for parent in names[1:])
     return Marks(tuple(nodes), directed=frozenset(edges))
 
 
 def _quote(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _unquote(name: str) -> str:
-    return re.sub(r"\\(.)", r"\1", name[1:-1]) if name.startswith('"') else name

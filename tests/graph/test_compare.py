@@ -10,7 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctvae.errors import GraphError
-from ctvae.graph import CausalGraph, InterventionalBDeu, compare_graphs, learn_graph, shd
+from ctvae.graph import (
+    PC,
+    CausalGraph,
+    EdgeState,
+    FisherZ,
+    InterventionalBDeu,
+    ScaledGraph,
+    ScaledGraphs,
+    compare_graphs,
+    learn_graph,
+    shd,
+)
+from ctvae.graph.distances import edge_state
 from ctvae.slots import Slot
 from tests.graph.oracles import dags
 
@@ -105,6 +117,33 @@ def test_latex_is_ready_for_a_paper():
     caption = latex.split(r"\caption{")[1].split("}")[0]
     assert "SHD" in caption
     assert latex.count(r"PC\_stable & ") == latex.count(r"\begin{tabular}")
+
+
+def random_admg(seed: int) -> CausalGraph:
+    """Directed and bidirected edges, some of them on one pair."""
+    rng = np.random.default_rng(seed)
+    pairs = [(a, b) for a in tuple("abcd") for b in "abcd" if a < b]
+    edges = [[pair for pair in pairs if rng.random() < 0.5] for _ in range(2)]
+    return CausalGraph.from_edges(edges[0], bidirected=edges[1], nodes=tuple("abcd"))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_pairs_that_do_not_agree_are_the_distance(seed):
+    graph, truth = random_admg(seed), random_admg(seed + 100)
+    states = [edge_state(graph, truth, a, b) for a in "abcd" for b in "abcd" if a < b]
+    same = {EdgeState.AGREES, EdgeState.ABSENT}
+    assert sum(state not in same for state in states) == shd(graph, truth)
+
+
+def test_a_bow_is_not_its_directed_edge():
+    bow = CausalGraph.from_edges([("a", "b")], bidirected=[("a", "b")])
+    edge = CausalGraph.from_edges([("a", "b")])
+    assert edge_state(bow, edge, "b", "a") is edge_state(edge, bow, "a", "b")
+    assert edge_state(bow, edge, "b", "a") is EdgeState.OTHER_MARK
+    text = compare_graphs({"bow": bow}, truth=edge).explain("a", "b").splitlines()
+    assert text == ["truth: a -> b", "bow: a -> b and a <-> b (other mark)"]
+    scales = [ScaledGraph(one, None, 0, None, None, 0.0) for one in (bow, edge)]
+    assert ScaledGraphs(*scales, method=PC(test=FisherZ()), rows_used=9).num_differences == 1
 
 
 def test_explain_and_evidence():

@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ctvae as ct
 from ctvae.errors import FormatError, GraphError
@@ -85,6 +86,40 @@ def test_round_trip_of_random_dags(trip):
     law()
 
 
+WORDS = ["node", "edge", "graph", "bb", "dag", "digraph", "strict", "variable", "probability"]
+SIGNS = ["->", "<->", "@-@", "--", "{", "}", "[", "]", ";", ",", "=", ":", "|", "//", "#", "/* */"]
+LINES = [
+    "a) {",
+    "a{b",
+    "( x )",
+    'say "hi"',
+    "back\\",
+    "a&amp;b",
+    "é",
+    "x\nvariable y {\n}",
+    " edge ",
+]
+NO_GML = {"[]", "()"}
+
+
+@pytest.mark.parametrize("trip", ROUND_TRIPS.values(), ids=ROUND_TRIPS.keys())
+def test_round_trip_of_odd_names(trip):
+    """A quoted name is a name, even if it looks like a word or sign of the format."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(graph=dags(), data=st.data())
+    def law(graph, data):
+        size = len(graph.nodes)
+        some = st.sampled_from([*WORDS, *SIGNS, *LINES]) | st.text('an{}()[]|"\\>-= ', min_size=1)
+        some = some.filter(lambda name: name not in NO_GML)
+        names = data.draw(st.lists(some, min_size=size, max_size=size, unique=True))
+        odd = graph.relabel(dict(zip(graph.nodes, names, strict=True)))
+        assert trip(odd) == odd
+        assert trip(odd).nodes == odd.nodes
+
+    law()
+
+
 def test_adjacency_convention():
     matrix = CausalGraph.from_edges([("a", "b")], nodes=["a", "b", "c"]).to_numpy()
     assert matrix.dtype == np.int8
@@ -142,6 +177,12 @@ def test_dot():
 def test_what_a_format_cannot_say_is_refused(trip, name):
     with pytest.raises(GraphError, match=r"no mark for|not directed"):
         ROUND_TRIPS[trip](GRAPHS[name])
+
+
+@pytest.mark.parametrize("name", sorted(NO_GML))
+def test_names_that_gml_has_not_are_refused(name):
+    with pytest.raises(GraphError, match="for an empty list; relabel"):
+        CausalGraph.from_edges(nodes=[name]).to_gml()
 
 
 def test_dot_of_others():
