@@ -14,7 +14,6 @@ from ctvae.code_tables import read_table
 from ctvae.errors import CTVAEError, DataError
 from ctvae.graph import CDNOD, CausalGraph, bootstrap, learn_graph
 from ctvae.graph.stability import Progress
-from ctvae.regimes import Samples
 
 __all__ = ["discover_file"]
 
@@ -90,16 +89,7 @@ def discover_file(
         text = _written(result.graph, out, ending)
     write_text(out, text)
     lines = [describe(result, stable, labels)]
-    if result.target_probabilities is not None and not _any_natural(samples):
-        lines.append(
-            f"warning: no row of {regimes!r} is 0, empty, none or observational, so that of two "
-            "regimes that differ either may be the changed one"
-        )
     return "\n".join([*lines, f"written to {out}"])
-
-
-def _any_natural(samples: Samples) -> bool:
-    return samples.regimes is None or bool((samples.regimes == 0).any())
 
 
 def _written(graph: CausalGraph, out: Path, ending: str) -> str:

@@ -118,11 +118,11 @@ def test_a_constant_column_is_warned_of(monkeypatch, capsys):
     assert "warning: b: one code in all 40 rows" in capsys.readouterr().out
 
 
-def test_no_observational_row_is_warned_of(monkeypatch, capsys):
+def test_targets_are_not_looked_for_without_an_observational_row(monkeypatch, capsys):
     text = Path("rows.csv").read_text().replace(",0\n", ",Bergen\n")
     Path("labs.csv").write_text(text)
-    run(monkeypatch, "discover labs.csv --method cd-nod --regimes lab")
-    assert "warning: no row of 'lab' is 0, empty, none" in capsys.readouterr().out
+    run(monkeypatch, "discover labs.csv --method interventional-bdeu --regimes lab", 2)
+    assert "no row has regime 0" in capsys.readouterr().err
 
 
 def test_a_table_in_latex_has_its_own_label_and_caption(monkeypatch):
