@@ -142,8 +142,9 @@ def test_a_bow_is_not_its_directed_edge():
     assert edge_state(bow, edge, "b", "a") is EdgeState.OTHER_MARK
     text = compare_graphs({"bow": bow}, truth=edge).explain("a", "b").splitlines()
     assert text == ["truth: a -> b", "bow: a -> b and a <-> b (other mark)"]
-    scales = [ScaledGraph(one, None, 0, None, None, 0.0) for one in (bow, edge)]
-    assert ScaledGraphs(*scales, method=PC(test=FisherZ()), rows_used=9).num_differences == 1
+    raw, standard = (ScaledGraph(one, None, 0, None, None, 0.0) for one in (bow, edge))
+    both = ScaledGraphs(raw, standard, method=PC(test=FisherZ()), rows_used=9)
+    assert both.num_differences == 1
 
 
 def test_explain_and_evidence():
