@@ -28,7 +28,8 @@ def test_true_pictures_are_read_in_nuisances_of_others(
     judge = SceneJudge(SpriteScene(), others)
     rows = torch.arange(30)
     read = judge.read(images.float() / 255, rows)
-    assert int((read != codes).any(1).sum()) <= 3  # nuisances of others are the harder case
+    # 2 pictures of 120 were misread on four other draws: more than 3 of 30 would be 1 in 300.
+    assert int((read != codes).any(1).sum()) <= 3
     assert torch.equal(judge.read(images, rows), read)
     assert bool(judge.exists(codes, rows).all())
 

@@ -48,13 +48,15 @@ def test_autoencoder_learns_and_repeats_itself(device: torch.device) -> None:
     results = []
     for _ in range(2):
         model = MCQVAE(1, 32, hidden=(8, 8), width=8, codebooks=2, codes=8, seed=1)
-        stage = AutoencoderStage(steps=51, images_per_step=16, device=device.type)
+        stage = AutoencoderStage(
+            steps=51, images_per_step=16, learning_rate=5e-3, device=device.type
+        )
         results.append((fit_autoencoder(model, images, stage), _weights(model)))
         assert not model.training
     (records, weights), (_, again) = results
     assert torch.equal(weights, again)
     assert [record["step"] for record in records] == [0, 25, 50]
-    assert records[-1]["squared_error"] < 0.8 * records[0]["squared_error"]
+    assert records[-1]["squared_error"] < 0.5 * records[0]["squared_error"]
 
 
 @pytest.mark.parametrize("kind", ["published", "repaired"])
